@@ -1,0 +1,1 @@
+//! pyproject.toml to wheel and sdist.

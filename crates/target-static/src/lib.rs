@@ -1,0 +1,1 @@
+//! Assets to a minified, checked site.
