@@ -1,0 +1,81 @@
+//! What a target answers when it is asked how it would be built.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Action, Diagnostic};
+
+/// A target's actions, what they leave for others and which of that are artifacts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The steps, in any order.
+    pub actions: Vec<Action>,
+    /// What is put into the target's output directory, once every action has succeeded. The
+    /// targets that need this one get the same tree.
+    pub exports: Vec<Export>,
+    /// Which of the exported paths are artifacts, and of what kind.
+    #[serde(default)]
+    pub artifacts: Vec<ArtifactRule>,
+    /// Warnings to show beside the plan.
+    #[serde(default)]
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// An output that outlives the build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Export {
+    /// The action's id.
+    pub action: String,
+    /// The output's name.
+    pub output: String,
+    /// Where it is put below the target's output path; empty puts the contents of a directory
+    /// right there.
+    #[serde(default)]
+    pub path: String,
+}
+
+/// Names exported paths as artifacts of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactRule {
+    /// The kind: `python.wheel`.
+    pub kind: String,
+    /// A glob over the files below the output path: `*.whl`; or the empty text, which makes the
+    /// output directory as a whole one artifact.
+    #[serde(default)]
+    pub pattern: String,
+}
+
+impl Plan {
+    /// Adds an action.
+    #[must_use]
+    pub fn action(mut self, action: Action) -> Self {
+        self.actions.push(action);
+        self
+    }
+
+    /// Puts an output into the target's output directory, at `path` below it.
+    #[must_use]
+    pub fn export(
+        mut self,
+        action: impl Into<String>,
+        output: impl Into<String>,
+        path: impl Into<String>,
+    ) -> Self {
+        self.exports.push(Export {
+            action: action.into(),
+            output: output.into(),
+            path: path.into(),
+        });
+        self
+    }
+
+    /// Names the exported files that match `pattern` as artifacts; the empty pattern means the
+    /// output directory as a whole.
+    #[must_use]
+    pub fn artifact(mut self, kind: impl Into<String>, pattern: impl Into<String>) -> Self {
+        self.artifacts.push(ArtifactRule {
+            kind: kind.into(),
+            pattern: pattern.into(),
+        });
+        self
+    }
+}

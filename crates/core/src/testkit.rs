@@ -1,0 +1,211 @@
+//! For the tests of target crates: plan and run contexts over plain directories, without an
+//! engine.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::{
+    Diagnostic, FileKind, PlanContext, PlanError, Process, ProcessOutcome, ProjectPath, RunContext,
+    SourceFiles, Tool, ToolError, ToolRequest,
+};
+
+/// A project in a temporary directory, and the tools that a test pretends are installed.
+pub struct TestProject {
+    directory: tempfile::TempDir,
+    tools: BTreeMap<String, Tool>,
+}
+
+impl TestProject {
+    /// An empty project.
+    ///
+    /// # Errors
+    /// When no temporary directory can be made.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            directory: tempfile::tempdir()?,
+            tools: BTreeMap::new(),
+        })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes a file, with the directories above it.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write(&self, path: &str, contents: impl AsRef<[u8]>) -> io::Result<&Self> {
+        let path = self.path().join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, contents)?;
+        Ok(self)
+    }
+
+    /// Pretends that a tool is installed.
+    #[must_use]
+    pub fn with_tool(mut self, tool: Tool) -> Self {
+        self.tools.insert(tool.name.clone(), tool);
+        self
+    }
+}
+
+impl PlanContext for TestProject {
+    fn read(&self, path: &ProjectPath) -> Result<Vec<u8>, PlanError> {
+        fs::read(self.path().join(path.as_str())).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => PlanError::NotFound { path: path.clone() },
+            _ => PlanError::Io {
+                path: path.clone(),
+                reason: error.to_string(),
+            },
+        })
+    }
+
+    fn kind(&self, path: &ProjectPath) -> Result<Option<FileKind>, PlanError> {
+        let Ok(metadata) = fs::symlink_metadata(self.path().join(path.as_str())) else {
+            return Ok(None);
+        };
+        Ok(Some(if metadata.is_file() {
+            FileKind::File
+        } else if metadata.is_dir() {
+            FileKind::Directory
+        } else if metadata.is_symlink() {
+            FileKind::Symlink
+        } else {
+            FileKind::Other
+        }))
+    }
+
+    fn files(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
+        let root = self.path().join(files.root.as_str());
+        let include = patterns(&files.include)?;
+        let exclude = patterns(&files.exclude)?;
+        let mut found = Vec::new();
+        for entry in walkdir::WalkDir::new(&root) {
+            let entry = entry.map_err(|error| PlanError::Io {
+                path: files.root.clone(),
+                reason: error.to_string(),
+            })?;
+            if entry.file_type().is_dir() {
+                continue;
+            }
+            let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());
+            let included = files.include.is_empty() || include.is_match(relative);
+            if included && !exclude.is_match(relative) {
+                found.push(relative.to_string_lossy().into_owned());
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn tool(&self, request: &ToolRequest) -> Result<Tool, ToolError> {
+        self.tools
+            .get(&request.name)
+            .cloned()
+            .ok_or_else(|| ToolError::Missing {
+                program: request.program.clone(),
+            })
+    }
+}
+
+fn patterns(patterns: &[String]) -> Result<GlobSet, PlanError> {
+    let wrong = |pattern: &str, error: &globset::Error| PlanError::Pattern {
+        pattern: pattern.to_owned(),
+        reason: error.kind().to_string(),
+    };
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let pattern = pattern.trim_end_matches('/');
+        for text in [pattern.to_owned(), format!("{pattern}/**")] {
+            let glob = GlobBuilder::new(&text).literal_separator(true).build();
+            set.add(glob.map_err(|error| wrong(pattern, &error))?);
+        }
+    }
+    set.build().map_err(|error| wrong("", &error))
+}
+
+/// A directory of inputs and one of outputs for a native action. Processes can't be run in it.
+pub struct TestRun {
+    directory: tempfile::TempDir,
+    paths: [PathBuf; 3],
+    log: RefCell<Vec<String>>,
+}
+
+impl TestRun {
+    /// Empty directories.
+    ///
+    /// # Errors
+    /// When no temporary directory can be made.
+    pub fn new() -> io::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let paths = ["inputs", "outputs", "scratch"].map(|name| directory.path().join(name));
+        for path in &paths {
+            fs::create_dir(path)?;
+        }
+        Ok(Self {
+            directory,
+            paths,
+            log: RefCell::default(),
+        })
+    }
+
+    /// Writes an input.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write(&self, path: &str, contents: impl AsRef<[u8]>) -> io::Result<&Self> {
+        let path = self.directory.path().join("inputs").join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, contents)?;
+        Ok(self)
+    }
+
+    /// The lines logged so far.
+    #[must_use]
+    pub fn log_lines(&self) -> Vec<String> {
+        self.log.borrow().clone()
+    }
+}
+
+impl RunContext for TestRun {
+    fn inputs(&self) -> &Path {
+        &self.paths[0]
+    }
+
+    fn outputs(&self) -> &Path {
+        &self.paths[1]
+    }
+
+    fn scratch(&self) -> &Path {
+        &self.paths[2]
+    }
+
+    fn log(&self, line: &str) {
+        self.log.borrow_mut().push(line.to_owned());
+    }
+
+    fn progress(&self, _message: &str) {}
+
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
+    fn run(&self, process: &Process) -> Result<ProcessOutcome, Diagnostic> {
+        Err(Diagnostic::error(
+            "testkit.process",
+            format!("a test run starts no processes: {:?}", process.argv),
+        ))
+    }
+}
