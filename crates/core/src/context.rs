@@ -88,6 +88,29 @@ pub trait PlanContext {
     /// When the root is no directory or a pattern is wrong.
     fn files(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError>;
 
+    /// Directories below a directory, as paths relative to its root, sorted by their bytes; the
+    /// same that [`PlanContext::files`] looks into, and those that hold nothing too. Patterns
+    /// choose among them as they choose among files.
+    ///
+    /// # Errors
+    /// As [`PlanContext::files`].
+    fn directories(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
+        let _ = files;
+        Ok(Vec::new())
+    }
+
+    /// What a symbolic link says, as it is written, wherever it leads; none when nothing or
+    /// something else is at the path.
+    ///
+    /// # Errors
+    /// When the system does not tell, or the text is not UTF-8.
+    fn link(&self, path: &ProjectPath) -> Result<Option<String>, PlanError> {
+        Err(PlanError::Io {
+            path: path.clone(),
+            reason: "links are not read here".into(),
+        })
+    }
+
     /// Finds a program.
     ///
     /// # Errors

@@ -57,6 +57,29 @@ impl TestProject {
         self.tools.insert(tool.name.clone(), tool);
         self
     }
+
+    fn below(&self, files: &SourceFiles, directories: bool) -> Result<Vec<String>, PlanError> {
+        let root = self.path().join(files.root.as_str());
+        let include = patterns(&files.include)?;
+        let exclude = patterns(&files.exclude)?;
+        let mut found = Vec::new();
+        for entry in walkdir::WalkDir::new(&root).min_depth(1) {
+            let entry = entry.map_err(|error| PlanError::Io {
+                path: files.root.clone(),
+                reason: error.to_string(),
+            })?;
+            if entry.file_type().is_dir() != directories {
+                continue;
+            }
+            let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());
+            let included = files.include.is_empty() || include.is_match(relative);
+            if included && !exclude.is_match(relative) {
+                found.push(relative.to_string_lossy().into_owned());
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
 }
 
 impl PlanContext for TestProject {
@@ -86,26 +109,16 @@ impl PlanContext for TestProject {
     }
 
     fn files(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
-        let root = self.path().join(files.root.as_str());
-        let include = patterns(&files.include)?;
-        let exclude = patterns(&files.exclude)?;
-        let mut found = Vec::new();
-        for entry in walkdir::WalkDir::new(&root) {
-            let entry = entry.map_err(|error| PlanError::Io {
-                path: files.root.clone(),
-                reason: error.to_string(),
-            })?;
-            if entry.file_type().is_dir() {
-                continue;
-            }
-            let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());
-            let included = files.include.is_empty() || include.is_match(relative);
-            if included && !exclude.is_match(relative) {
-                found.push(relative.to_string_lossy().into_owned());
-            }
-        }
-        found.sort();
-        Ok(found)
+        self.below(files, false)
+    }
+
+    fn directories(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
+        self.below(files, true)
+    }
+
+    fn link(&self, path: &ProjectPath) -> Result<Option<String>, PlanError> {
+        let link = fs::read_link(self.path().join(path.as_str()));
+        Ok(link.ok().map(|to| to.to_string_lossy().into_owned()))
     }
 
     fn tool(&self, request: &ToolRequest) -> Result<Tool, ToolError> {
