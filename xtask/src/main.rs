@@ -1,2 +1,97 @@
-//! Developer tasks: `cargo xtask test`.
-fn main() {}
+//! Developer tasks: `cargo xtask test` installs what the tests need and runs every check there is.
+
+mod base_image;
+mod checks;
+mod debian;
+mod docker_engine;
+mod python;
+mod report;
+mod setup;
+mod shell;
+mod suite;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::docker_engine::DockerEngine;
+use crate::report::Report;
+use crate::shell::Shell;
+
+/// Developer tasks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the tests need, then lint and run every test
+    Test,
+    /// Install what the tests need, and say what that is
+    Setup,
+    /// Check formatting, clippy, and the licences and sources of dependencies
+    Lint,
+    /// Install what the tests need, then run the tests of the built binary
+    E2e {
+        /// Only tests whose name contains this
+        filter: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = Shell::new().and_then(|shell| {
+        let mut report = Report::default();
+        perform(&arguments.task, &shell, &mut report)?;
+        Ok(report.conclude())
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: &Task, shell: &Shell, report: &mut Report) -> Result<()> {
+    match task {
+        Task::Test => {
+            let tools = report.prepare("set-up", || setup::prepare(shell))?;
+            checks::lint(shell, report)?;
+            with_engine(shell, &tools, report, |report, environment| {
+                suite::everything(shell, environment, report)
+            })
+        }
+        Task::Setup => report
+            .prepare("set-up", || setup::prepare(shell))
+            .map(|_| ()),
+        Task::Lint => {
+            report.prepare("set-up", || setup::cargo_deny(shell))?;
+            checks::lint(shell, report)
+        }
+        Task::E2e { filter } => {
+            let tools = report.prepare("set-up", || setup::prepare(shell))?;
+            with_engine(shell, &tools, report, |report, environment| {
+                suite::end_to_end(shell, environment, filter.as_deref(), report)
+            })
+        }
+    }
+}
+
+/// Runs tests with a Docker engine, and ends the engine however they end.
+fn with_engine(
+    shell: &Shell,
+    tools: &setup::Tools,
+    report: &mut Report,
+    tests: impl FnOnce(&mut Report, &suite::Environment) -> Result<()>,
+) -> Result<()> {
+    suite::build(shell, report)?;
+    let engine = report.prepare("Docker engine", || DockerEngine::start(shell, tools))?;
+    let environment = suite::Environment::new(shell, tools, &engine)?;
+    tests(report, &environment)
+}

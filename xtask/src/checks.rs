@@ -1,0 +1,34 @@
+//! What is checked without running a test: formatting, clippy, dependencies.
+
+use anyhow::Result;
+
+use crate::report::Report;
+use crate::setup;
+use crate::shell::{Program, Shell};
+
+/// Formatting, clippy, licences.
+pub(crate) fn lint(shell: &Shell, report: &mut Report) -> Result<()> {
+    report.check("formatting", || {
+        shell.run(&Program::new("cargo", ["fmt", "--all", "--check"]))
+    })?;
+    report.check("clippy", || {
+        let arguments = [
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--locked",
+        ];
+        let clippy = Program::new("cargo", arguments);
+        shell.run(
+            &["--", "--deny", "warnings"]
+                .iter()
+                .fold(clippy, |clippy, argument| clippy.argument(argument)),
+        )
+    })?;
+    report.check("dependencies", || {
+        // Advisories are a database of their own on the network: `cargo deny check advisories`.
+        let arguments = ["check", "licenses", "bans", "sources"];
+        shell.run(&Program::new(setup::cargo_deny(shell)?, arguments))
+    })
+}
