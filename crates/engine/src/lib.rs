@@ -1,1 +1,43 @@
-//! Engine.
+//! Runs plans: reads synth.toml, orders the targets, schedules their actions, executes or finds
+//! them in the cache, puts outputs in place and reports. Knows no target kind: those come in
+//! through a [`Registry`].
+
+mod action_graph;
+mod api;
+mod build;
+mod check;
+mod clean;
+mod commit;
+mod config;
+mod digest;
+mod event;
+mod executor;
+mod graph;
+mod inputs;
+mod key;
+mod plans;
+mod project;
+mod registry;
+mod report;
+mod schedule;
+mod state;
+mod store;
+mod tools;
+mod tree;
+mod work;
+
+pub use api::{BuildManager, BuildOrchestrator, BuildResult, orchestrate_build_pipeline};
+pub use build::{BuildError, BuildOptions, build, default_store_directory, plan_pipeline};
+pub use check::{CheckReport, ToolCheck, check};
+pub use clean::clean;
+pub use config::{CONFIG_FILE_NAMES, FailureStrategy, LoadOptions, Pipeline, editor_schema};
+pub use event::{Event, Observer};
+pub use executor::handover;
+pub use graph::{GraphError, TargetGraph};
+pub use plans::validate;
+pub use project::Project;
+pub use registry::Registry;
+pub use report::{
+    ActionReport, ActionStatus, BuildReport, REPORT_VERSION, TargetReport, TargetStatus,
+};
+pub use tokio_util::sync::CancellationToken;

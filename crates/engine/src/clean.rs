@@ -1,0 +1,80 @@
+//! `clean`: removes what builds have left, and nothing that they have not.
+
+use std::fs;
+use std::io;
+
+use synth_core::{Diagnostic, ProjectPath};
+
+use crate::Registry;
+use crate::build::{BuildError, BuildOptions, default_store_directory, open_state};
+use crate::commit::Outputs;
+use crate::config::Pipeline;
+use crate::store::Store;
+
+/// Removes the outputs of every target of a pipeline, and what their kinds say beside. Gives the
+/// paths removed.
+///
+/// # Errors
+/// What could not be removed; everything else is.
+pub fn clean(
+    pipeline: &Pipeline,
+    registry: &Registry,
+    options: &BuildOptions,
+) -> Result<Vec<ProjectPath>, Vec<Diagnostic>> {
+    let state = open_state(&pipeline.root).map_err(BuildError::into_diagnostics)?;
+    let directory = options
+        .store
+        .clone()
+        .unwrap_or_else(default_store_directory);
+    let unusable = |error: io::Error| {
+        vec![
+            Diagnostic::error(
+                "state.unusable",
+                format!("`{}` can't be used", directory.display()),
+            )
+            .caused_by(&error),
+        ]
+    };
+    let store = Store::open(&directory).map_err(unusable)?;
+    let _lock = state.lock(options.observer.as_ref()).map_err(unusable)?;
+    let outputs = Outputs::new(&pipeline.root, state, store);
+    let mut removed = Vec::new();
+    let mut problems = Vec::new();
+    for target in &pipeline.targets {
+        outputs.clear_leftovers(target);
+        match outputs.remove(target) {
+            Ok(true) => removed.push(target.output_path.clone()),
+            Ok(false) => {}
+            Err(problem) => problems.push(pipeline.locate(&target.name, problem)),
+        }
+        let kind = registry.target(&target.kind);
+        for path in kind.map(|kind| kind.clean(target)).unwrap_or_default() {
+            match remove(pipeline, &path) {
+                Ok(true) => removed.push(path),
+                Ok(false) => {}
+                Err(problem) => problems.push(pipeline.locate(&target.name, problem)),
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(removed)
+    } else {
+        Err(problems)
+    }
+}
+
+fn remove(pipeline: &Pipeline, path: &ProjectPath) -> Result<bool, Diagnostic> {
+    if path.is_root() {
+        return Ok(false);
+    }
+    let disk = pipeline.root.join(path.as_str());
+    let removed = match fs::symlink_metadata(&disk) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&disk),
+        Ok(_) => fs::remove_file(&disk),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => Err(error),
+    };
+    removed.map(|()| true).map_err(|error| {
+        Diagnostic::error("clean.remove", format!("`{path}` can't be removed")).caused_by(&error)
+    })
+}

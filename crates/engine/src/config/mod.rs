@@ -1,0 +1,557 @@
+//! From synth.toml to a checked [`Pipeline`]: every problem of the file in one run, each at its
+//! place. What a kind's settings mean is left to the kind.
+
+mod document;
+mod normalize;
+mod paths;
+mod schema;
+mod shape;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use synth_core::{Diagnostic, Place, ProjectPath, TargetSpec};
+
+pub use schema::{FailureStrategy, editor_schema};
+pub(crate) use shape::{list, nearest};
+
+use crate::Registry;
+use crate::graph::TargetGraph;
+use document::{Document, Node};
+use schema::{COMMON_KEYS, PipelineTable, TargetTable};
+
+/// The names that a configuration file is looked for under, in this order.
+pub const CONFIG_FILE_NAMES: [&str; 2] = ["synth.toml", "synth.json"];
+
+/// What one synth.toml describes, checked.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Its name, for reports.
+    pub name: String,
+    /// The environment selected, if any.
+    pub environment: Option<String>,
+    /// Whether several actions may run at once.
+    pub parallel_execution: bool,
+    /// What happens to the rest when a target fails.
+    pub failure_strategy: FailureStrategy,
+    /// The targets, in the file's order.
+    pub targets: Vec<TargetSpec>,
+    /// The directory that all paths are relative to: that of synth.toml, absolute.
+    pub root: PathBuf,
+    /// What deserves a word but stops nothing.
+    pub warnings: Vec<Diagnostic>,
+    pub(crate) places: SettingPlaces,
+}
+
+/// Where the settings of targets stand in the configuration file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SettingPlaces {
+    document: Option<Document>,
+}
+
+impl SettingPlaces {
+    /// Turns a [`Place::Setting`] of a target into its place in the file, and names the target.
+    pub(crate) fn resolve(&self, target: &str, mut diagnostic: Diagnostic) -> Diagnostic {
+        diagnostic.target.get_or_insert_with(|| target.to_owned());
+        let setting = match &diagnostic.place {
+            Some(Place::Setting { path }) => path.clone(),
+            Some(_) => return diagnostic,
+            None => Vec::new(),
+        };
+        let Some(document) = &self.document else {
+            return diagnostic;
+        };
+        if diagnostic.place.is_none() {
+            return diagnostic;
+        }
+        let Some(targets) = document.root.get("targets") else {
+            return diagnostic;
+        };
+        let mut path = vec![target.to_owned()];
+        path.extend(setting);
+        let span = match (path.as_slice(), targets.entry(target)) {
+            // The whole target is shown by its name.
+            ([_], Some(entry)) => entry.key_span.clone(),
+            _ => targets.locate(&path),
+        };
+        document.place(diagnostic, &span)
+    }
+}
+
+/// What to read, and how.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The configuration file; none looks for [`CONFIG_FILE_NAMES`] in the directory.
+    pub config: Option<PathBuf>,
+    /// Selects an environment instead of the file's own choice.
+    pub environment: Option<String>,
+    /// Selects `[pipelines.NAME]`.
+    pub pipeline: Option<String>,
+}
+
+impl Pipeline {
+    /// Reads and checks the pipeline of `directory`.
+    ///
+    /// # Errors
+    /// Every problem found: in the file's syntax alone if it can't be parsed, else in its shape,
+    /// its graph, its paths and its targets' settings.
+    pub fn load(
+        directory: &Path,
+        options: &LoadOptions,
+        registry: &Registry,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let path = find(directory, options.config.as_deref())?;
+        let shown = path
+            .strip_prefix(directory)
+            .unwrap_or(&path)
+            .to_string_lossy()
+            .into_owned();
+        let bytes = std::fs::read(&path).map_err(|error| vec![unreadable(&shown, &error)])?;
+        let mut document = Document::parse(&shown, bytes)?;
+        let parent = path.parent().unwrap_or(directory);
+        let root =
+            std::fs::canonicalize(parent).map_err(|error| vec![unreadable(&shown, &error)])?;
+        if document.root.table().is_none_or(Vec::is_empty) {
+            return Err(vec![empty(&shown)]);
+        }
+        let mut problems = normalize::normalize(&mut document, registry);
+        let choice = select(&mut document, options, &mut problems);
+        let table = read_pipeline(&document, &mut problems);
+        let targets = read_targets(&document, registry, &mut problems);
+        let selection = choice.as_ref().map(|choice| choice.targets.clone());
+        let mut pipeline = Self {
+            name: table.name.clone().unwrap_or_else(|| directory_name(&root)),
+            environment: table.environment.clone(),
+            parallel_execution: table.parallel_execution.unwrap_or(true),
+            failure_strategy: table.failure_strategy.unwrap_or_default(),
+            targets,
+            root,
+            warnings: Vec::new(),
+            places: SettingPlaces {
+                document: Some(document),
+            },
+        };
+        if let Some(choice) = choice {
+            pipeline.failure_strategy =
+                choice.failure_strategy.unwrap_or(pipeline.failure_strategy);
+            pipeline.parallel_execution = choice
+                .parallel_execution
+                .unwrap_or(pipeline.parallel_execution);
+        }
+        pipeline.warn_of_notifications(&table);
+        problems.extend(pipeline.check_targets());
+        if problems.iter().any(Diagnostic::is_error) {
+            return Err(problems);
+        }
+        pipeline.warnings.extend(problems);
+        match selection {
+            Some(names) => pipeline.select(&names),
+            None => Ok(pipeline),
+        }
+    }
+
+    /// A pipeline made by hand, checked like one that was read.
+    ///
+    /// # Errors
+    /// Every problem of its graph and its paths.
+    pub fn from_targets(
+        name: impl Into<String>,
+        root: &Path,
+        targets: Vec<TargetSpec>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let shown = root.display().to_string();
+        let root = std::fs::canonicalize(root).map_err(|error| vec![unreadable(&shown, &error)])?;
+        let pipeline = Self {
+            name: name.into(),
+            environment: None,
+            parallel_execution: true,
+            failure_strategy: FailureStrategy::default(),
+            targets,
+            root,
+            warnings: Vec::new(),
+            places: SettingPlaces::default(),
+        };
+        let problems = pipeline.check_targets();
+        if problems.is_empty() {
+            Ok(pipeline)
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// The pipeline with these targets and what they need; all of them when `names` is empty.
+    ///
+    /// # Errors
+    /// The names that no target has.
+    pub fn select(mut self, names: &[String]) -> Result<Self, Vec<Diagnostic>> {
+        if names.is_empty() {
+            return Ok(self);
+        }
+        let known: Vec<&str> = self.targets.iter().map(|t| t.name.as_str()).collect();
+        let unknown: Vec<Diagnostic> = names
+            .iter()
+            .filter(|name| !known.contains(&name.as_str()))
+            .map(|name| unknown_target(name, &known))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
+        let wanted = TargetGraph::new(&self.targets)
+            .map_err(|error| error.into_diagnostics(&self))?
+            .with_needs(names);
+        let mut index = 0;
+        self.targets.retain(|_| {
+            index += 1;
+            wanted.contains(&(index - 1))
+        });
+        Ok(self)
+    }
+
+    /// A target by its name.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Option<&TargetSpec> {
+        self.targets.iter().find(|target| target.name == name)
+    }
+
+    /// Puts a diagnostic of a target at its place in the configuration file.
+    #[must_use]
+    pub fn locate(&self, target: &str, diagnostic: Diagnostic) -> Diagnostic {
+        self.places.resolve(target, diagnostic)
+    }
+
+    fn check_targets(&self) -> Vec<Diagnostic> {
+        let mut problems: Vec<Diagnostic> = self
+            .targets
+            .iter()
+            .filter(|target| !is_name(&target.name))
+            .map(|target| self.locate(&target.name, bad_name(&target.name)))
+            .collect();
+        if let Err(error) = TargetGraph::new(&self.targets) {
+            problems.extend(error.into_diagnostics(self));
+        }
+        problems.extend(paths::check(self));
+        problems
+    }
+
+    fn warn_of_notifications(&mut self, table: &PipelineTable) {
+        let notifications = &table.notifications;
+        if notifications.on_success.is_empty() && notifications.on_failure.is_empty() {
+            return;
+        }
+        let warning = Diagnostic::warning(
+            "config.notifications.unsupported",
+            "`notifications` is read but not acted on: this version sends none",
+        );
+        let warning = match &self.places.document {
+            Some(document) => document.place(warning, &document.root.locate(&["notifications"])),
+            None => warning,
+        };
+        self.warnings.push(warning);
+    }
+}
+
+fn find(directory: &Path, config: Option<&Path>) -> Result<PathBuf, Vec<Diagnostic>> {
+    if let Some(config) = config {
+        return Ok(directory.join(config));
+    }
+    CONFIG_FILE_NAMES
+        .iter()
+        .map(|name| directory.join(name))
+        .find(|path| path.exists())
+        .ok_or_else(|| {
+            vec![
+                Diagnostic::error(
+                    "config.missing",
+                    format!("there is no `synth.toml` in `{}`", directory.display()),
+                )
+                .help("write one with `synth init`, or name another directory with `-C DIR`"),
+            ]
+        })
+}
+
+fn unreadable(path: &str, error: &io::Error) -> Diagnostic {
+    Diagnostic::error("config.unreadable", format!("`{path}` can't be read")).caused_by(error)
+}
+
+fn empty(path: &str) -> Diagnostic {
+    Diagnostic::error("config.empty", format!("`{path}` describes no targets"))
+        .in_file(path)
+        .help("write a first one with `synth init`")
+}
+
+fn directory_name(root: &Path) -> String {
+    root.file_name().map_or_else(
+        || "pipeline".into(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(allowed)
+}
+
+fn bad_name(name: &str) -> Diagnostic {
+    Diagnostic::error(
+        "config.targets.name",
+        format!("`{name}` can't be a target's name"),
+    )
+    .at_setting(Vec::<String>::new())
+    .help(
+        "a name begins with a letter or a digit and goes on with letters, digits, `-`, `_` and `.`",
+    )
+}
+
+fn unknown_target(name: &str, known: &[&str]) -> Diagnostic {
+    let diagnostic = Diagnostic::error(
+        "config.targets.unknown",
+        format!("there is no target `{name}`"),
+    );
+    match nearest(name, known.iter().copied()) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic.help(format!("targets: {}", list(known))),
+    }
+}
+
+/// Lays the selected environment over the tree and returns the selected `[pipelines.NAME]`.
+fn select(
+    document: &mut Document,
+    options: &LoadOptions,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<schema::PipelineChoiceTable> {
+    let choice = options
+        .pipeline
+        .as_ref()
+        .and_then(|name| select_choice(document, name, problems));
+    let own = document.root.get("environment");
+    let asked = options.environment.clone().or_else(|| {
+        choice
+            .as_ref()
+            .and_then(|choice| choice.environment.clone())
+    });
+    let name = asked
+        .clone()
+        .or_else(|| own.and_then(Node::text).map(ToOwned::to_owned))?;
+    let environments = document.root.get("environments").and_then(Node::table);
+    let known: Vec<&str> = environments
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.key.as_str())
+        .collect();
+    let selected = document
+        .root
+        .get("environments")
+        .and_then(|environments| environments.get(&name))
+        .cloned();
+    match selected {
+        Some(over) => normalize::overlay(&mut document.root, &over),
+        // A name without any `[environments]` is a label and overrides nothing.
+        None if known.is_empty() && asked.is_none() => {}
+        None => {
+            let problem = Diagnostic::error(
+                "config.environments.unknown",
+                format!("there is no `[environments.{name}]`"),
+            );
+            let problem = match nearest(&name, known.iter().copied()) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None if known.is_empty() => problem.help(format!("add `[environments.{name}]`")),
+                None => problem.help(format!("environments: {}", list(&known))),
+            };
+            let span = document.root.locate(&["environment"]);
+            problems.push(if asked.is_none() {
+                document.place(problem, &span)
+            } else {
+                problem
+            });
+        }
+    }
+    if let Some(entries) = document.root.table_mut() {
+        // The choice that was made is the pipeline's environment from here on.
+        let value = Node {
+            value: document::NodeValue::Scalar(Value::from(name)),
+            span: 0..0,
+        };
+        match entries.iter_mut().find(|entry| entry.key == "environment") {
+            Some(entry) => entry.value.value = value.value,
+            None => entries.push(document::Entry {
+                key: "environment".into(),
+                key_span: 0..0,
+                value,
+            }),
+        }
+    }
+    choice
+}
+
+fn select_choice(
+    document: &Document,
+    name: &str,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<schema::PipelineChoiceTable> {
+    let pipelines = document.root.get("pipelines");
+    match pipelines.and_then(|pipelines| pipelines.get(name)) {
+        // A wrong shape is reported with that of the whole file.
+        Some(node) => serde_json::from_value(node.to_json()).ok(),
+        None => {
+            let known: Vec<&str> = pipelines
+                .and_then(Node::table)
+                .into_iter()
+                .flatten()
+                .map(|entry| entry.key.as_str())
+                .collect();
+            let problem = Diagnostic::error(
+                "config.pipelines.unknown",
+                format!("there is no `[pipelines.{name}]`"),
+            );
+            problems.push(match nearest(name, known.iter().copied()) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None if known.is_empty() => problem.help(format!("add `[pipelines.{name}]`")),
+                None => problem.help(format!("pipelines: {}", list(&known))),
+            });
+            None
+        }
+    }
+}
+
+fn read_pipeline(document: &Document, problems: &mut Vec<Diagnostic>) -> PipelineTable {
+    let name = format!("`{}`", document.path);
+    let violations =
+        shape::check_shape(document, &document.root, &schema::pipeline_schema(), &name);
+    let fits = violations.is_empty();
+    problems.extend(violations);
+    if document
+        .root
+        .get("targets")
+        .and_then(Node::table)
+        .is_none_or(Vec::is_empty)
+        && fits
+    {
+        problems.push(empty(&document.path));
+    }
+    let known: Vec<&str> = document
+        .root
+        .get("targets")
+        .and_then(Node::table)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.key.as_str())
+        .collect();
+    let choices = document.root.get("pipelines").and_then(Node::table);
+    for choice in choices.into_iter().flatten() {
+        let Some(document::NodeValue::List(items)) =
+            choice.value.get("targets").map(|node| &node.value)
+        else {
+            continue;
+        };
+        for item in items {
+            if let Some(target) = item.text().filter(|target| !known.contains(target)) {
+                problems.push(document.place(unknown_target(target, &known), &item.span));
+            }
+        }
+    }
+    if fits {
+        serde_json::from_value(document.root.to_json()).unwrap_or_default()
+    } else {
+        PipelineTable::default()
+    }
+}
+
+fn read_targets(
+    document: &Document,
+    registry: &Registry,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<TargetSpec> {
+    let entries = document.root.get("targets").and_then(Node::table);
+    let mut targets = Vec::new();
+    for entry in entries.into_iter().flatten() {
+        if entry.value.table().is_none() {
+            continue;
+        }
+        let Some(kind) = entry.value.get("type") else {
+            let problem = Diagnostic::error(
+                "config.required",
+                format!("target `{}` has no `type`", entry.key),
+            )
+            .help(format!("add `type = ..`: {}", list(&registry.kinds())));
+            problems.push(document.place(problem, &entry.key_span));
+            continue;
+        };
+        let description = kind.text().and_then(|kind| registry.description(kind));
+        let Some(description) = description else {
+            problems.push(document.place(unknown_kind(&entry.key, kind, registry), &kind.span));
+            continue;
+        };
+        let schema = schema::target_schema(description);
+        let name = format!("target `{}`", entry.key);
+        let violations = shape::check_shape(document, &entry.value, &schema, &name);
+        if violations.is_empty() {
+            targets.push(target_spec(document, &entry.key, &entry.value, problems));
+        }
+        problems.extend(violations.into_iter().map(|mut problem| {
+            problem.target = Some(entry.key.clone());
+            problem
+        }));
+    }
+    targets
+}
+
+fn unknown_kind(target: &str, kind: &Node, registry: &Registry) -> Diagnostic {
+    let Some(kind) = kind.text() else {
+        return Diagnostic::error(
+            "config.type",
+            format!("`type` of target `{target}` is a text"),
+        );
+    };
+    let kinds = registry.kinds();
+    let problem = Diagnostic::error(
+        "config.kind.unknown",
+        format!("target `{target}` is of an unknown type `{kind}`"),
+    );
+    match nearest(kind, kinds.iter().copied()) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem.help(format!("known types: {}", list(&kinds))),
+    }
+}
+
+fn target_spec(
+    document: &Document,
+    name: &str,
+    node: &Node,
+    problems: &mut Vec<Diagnostic>,
+) -> TargetSpec {
+    let value = node.to_json();
+    let table: TargetTable = serde_json::from_value(value.clone()).unwrap_or_default();
+    let mut path = |key: &str, text: Option<&String>| {
+        let parsed = ProjectPath::parse(text?);
+        match parsed {
+            Ok(path) => Some(path),
+            Err(error) => {
+                let mut problem = Diagnostic::error(
+                    "config.path",
+                    format!("`{key}` of target `{name}`: {error}"),
+                )
+                .help("paths are relative to synth.toml and stay below its directory");
+                problem.target = Some(name.to_owned());
+                problems.push(document.place(problem, &node.locate(&[key])));
+                None
+            }
+        }
+    };
+    let source_path = path("source_path", table.source_path.as_ref()).unwrap_or_default();
+    let output_path = path("output_path", table.output_path.as_ref());
+    let mut target = TargetSpec::new(name, table.kind, source_path);
+    if let Some(output_path) = output_path {
+        target.output_path = output_path;
+    }
+    target.dependencies = table.dependencies;
+    target.environment = table.environment;
+    target.needs = table.needs;
+    if let Value::Object(settings) = value {
+        target.settings = settings
+            .into_iter()
+            .filter(|(key, _)| !COMMON_KEYS.contains(&key.as_str()))
+            .collect();
+    }
+    target
+}

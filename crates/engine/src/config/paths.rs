@@ -1,0 +1,152 @@
+//! Checks where targets read and write: sources that are there, outputs that stay inside the
+//! project, apart from each other and from every source.
+
+use std::path::Path;
+
+use synth_core::{Diagnostic, ProjectPath, TargetSpec};
+
+use super::Pipeline;
+
+/// Every problem with the targets' paths.
+pub(crate) fn check(pipeline: &Pipeline) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for target in &pipeline.targets {
+        problems.extend(source(&pipeline.root, target).map(|p| pipeline.locate(&target.name, p)));
+        problems.extend(output(&pipeline.root, target).map(|p| pipeline.locate(&target.name, p)));
+    }
+    for (index, target) in pipeline.targets.iter().enumerate() {
+        for other in &pipeline.targets {
+            if other
+                .source_path
+                .strip_prefix(&target.output_path)
+                .is_some()
+            {
+                problems.push(pipeline.locate(&target.name, output_over_source(target, other)));
+            }
+        }
+        for earlier in &pipeline.targets[..index] {
+            problems.extend(
+                overlap(earlier, target).map(|problem| pipeline.locate(&target.name, problem)),
+            );
+        }
+    }
+    problems
+}
+
+fn source(root: &Path, target: &TargetSpec) -> Option<Diagnostic> {
+    let path = root.join(target.source_path.as_str());
+    let TargetSpec {
+        name, source_path, ..
+    } = target;
+    match std::fs::canonicalize(&path) {
+        Ok(real) if !real.starts_with(root) => {
+            Some(leaves(name, "source_path", source_path, &real))
+        }
+        Ok(real) if real.is_dir() => None,
+        Ok(_) => Some(
+            Diagnostic::error(
+                "config.source.not_a_directory",
+                format!("`source_path` of target `{name}` is a file: `{source_path}`"),
+            )
+            .at_setting(["source_path"])
+            .help("name the directory that holds it"),
+        ),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(
+            Diagnostic::error(
+                "config.source.missing",
+                format!("the source directory of target `{name}` does not exist: `{source_path}`"),
+            )
+            .at_setting(["source_path"])
+            .help("paths are relative to synth.toml"),
+        ),
+        Err(error) => Some(
+            Diagnostic::error(
+                "config.source.unreadable",
+                format!("the source directory of target `{name}` can't be read: `{source_path}`"),
+            )
+            .at_setting(["source_path"])
+            .caused_by(&error),
+        ),
+    }
+}
+
+fn output(root: &Path, target: &TargetSpec) -> Option<Diagnostic> {
+    let TargetSpec {
+        name, output_path, ..
+    } = target;
+    // The nearest directory above that is there tells where links lead.
+    let mut existing = root.join(output_path.as_str());
+    while std::fs::symlink_metadata(&existing).is_err() {
+        if !existing.pop() {
+            break;
+        }
+    }
+    match std::fs::canonicalize(&existing) {
+        Ok(real) if !real.starts_with(root) => {
+            Some(leaves(name, "output_path", output_path, &real))
+        }
+        Ok(real) if real.is_dir() => None,
+        Ok(_) => Some(
+            Diagnostic::error(
+                "config.output.not_a_directory",
+                format!(
+                    "`output_path` of target `{name}` is or lies below a file: `{output_path}`"
+                ),
+            )
+            .at_setting(["output_path"])
+            .help("name a directory, or remove the file"),
+        ),
+        Err(error) => Some(
+            Diagnostic::error(
+                "config.output.unusable",
+                format!("`output_path` of target `{name}` can't be used: `{output_path}`"),
+            )
+            .at_setting(["output_path"])
+            .caused_by(&error)
+            .help(format!("`{}` is in the way", existing.display())),
+        ),
+    }
+}
+
+fn leaves(target: &str, key: &str, path: &ProjectPath, real: &Path) -> Diagnostic {
+    Diagnostic::error(
+        "config.path.leaves",
+        format!(
+            "`{key}` of target `{target}` leaves the project: `{path}` leads to `{}`",
+            real.display()
+        ),
+    )
+    .at_setting([key])
+    .help("keep sources and outputs below the directory of synth.toml")
+}
+
+fn output_over_source(target: &TargetSpec, other: &TargetSpec) -> Diagnostic {
+    Diagnostic::error(
+        "config.output.over_source",
+        format!(
+            "target `{}` would put its outputs over the sources of `{}`: `output_path` is `{}`, \
+             `source_path` is `{}`",
+            target.name, other.name, target.output_path, other.source_path
+        ),
+    )
+    .at_setting(["output_path"])
+    .help("the output directory is replaced as a whole: give it a place of its own, such as `dist/NAME`")
+}
+
+fn overlap(earlier: &TargetSpec, target: &TargetSpec) -> Option<Diagnostic> {
+    let (a, b) = (&earlier.output_path, &target.output_path);
+    if a.strip_prefix(b).is_none() && b.strip_prefix(a).is_none() {
+        return None;
+    }
+    Some(
+        Diagnostic::error(
+            "config.output.shared",
+            format!(
+                "targets `{}` and `{}` write to one place: `{a}` and `{b}`",
+                earlier.name, target.name
+            ),
+        )
+        .at_setting(["output_path"])
+        .help("give each target an `output_path` of its own"),
+    )
+}

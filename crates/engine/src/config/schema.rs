@@ -1,0 +1,181 @@
+//! The shape of synth.toml as types, from which the JSON Schema for editors and for checking is
+//! generated. The keys that a target kind adds come from the kind itself.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use synth_core::TargetDescription;
+
+use crate::Registry;
+
+/// What happens to the rest of the pipeline when a target fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureStrategy {
+    /// Running actions are ended and no further ones started.
+    #[default]
+    StopAll,
+    /// Everything that doesn't depend on the failure is still built.
+    Continue,
+    /// As `stop_all`, and no target's outputs are replaced unless all targets succeed.
+    Rollback,
+}
+
+/// One `synth.toml`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PipelineTable {
+    /// The pipeline's name, for reports. The directory's name when it is not set.
+    pub(crate) name: Option<String>,
+    /// Selects the overrides of `[environments.NAME]`.
+    pub(crate) environment: Option<String>,
+    /// Whether targets are built in parallel; `false` runs one action at a time, in a stable
+    /// order.
+    pub(crate) parallel_execution: Option<bool>,
+    /// What happens to the rest when a target fails.
+    pub(crate) failure_strategy: Option<FailureStrategy>,
+    /// Who is told how the build ended.
+    pub(crate) notifications: NotificationsTable,
+    /// The targets, by name.
+    pub(crate) targets: BTreeMap<String, Value>,
+    /// Overrides, by environment: the same keys as the pipeline, laid over it.
+    pub(crate) environments: BTreeMap<String, Value>,
+    /// Named choices of targets, for `synth build --pipeline NAME`.
+    pub(crate) pipelines: BTreeMap<String, PipelineChoiceTable>,
+}
+
+/// Who is told how the build ended.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NotificationsTable {
+    /// Channels for a build that succeeded.
+    pub(crate) on_success: Vec<String>,
+    /// Channels for a build that failed.
+    pub(crate) on_failure: Vec<String>,
+}
+
+/// A named choice of targets.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PipelineChoiceTable {
+    /// The targets to build; what they need is built too.
+    pub(crate) targets: Vec<String>,
+    /// Selects another environment.
+    #[serde(default)]
+    pub(crate) environment: Option<String>,
+    /// Overrides the pipeline's own.
+    #[serde(default)]
+    pub(crate) failure_strategy: Option<FailureStrategy>,
+    /// Overrides the pipeline's own.
+    #[serde(default)]
+    pub(crate) parallel_execution: Option<bool>,
+}
+
+/// The keys that every target has, whatever its kind.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct TargetTable {
+    /// The target's kind.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// The directory of the sources, relative to synth.toml; its own directory when it is not
+    /// set.
+    pub(crate) source_path: Option<String>,
+    /// The directory that the outputs are put into, relative to synth.toml; `dist/NAME` when it
+    /// is not set.
+    pub(crate) output_path: Option<String>,
+    /// Packages that the target depends on, in the words of its kind.
+    pub(crate) dependencies: Vec<String>,
+    /// Variables that the target's processes see.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Targets that are built before this one and whose outputs it may use.
+    pub(crate) needs: Vec<String>,
+}
+
+/// The names of the keys that every target has.
+pub(crate) const COMMON_KEYS: [&str; 6] = [
+    "type",
+    "source_path",
+    "output_path",
+    "dependencies",
+    "environment",
+    "needs",
+];
+
+/// Other spellings of the common keys, as codomyrmex's `build_synthesis` has them.
+pub(crate) const COMMON_ALIASES: [(&str, &str); 2] =
+    [("source", "source_path"), ("build_type", "type")];
+
+/// The schema of a whole file, every target an open object.
+pub(crate) fn pipeline_schema() -> Value {
+    let mut schema = synth_core::settings_schema::<PipelineTable>();
+    let object = json!({ "type": "object" });
+    for map in ["targets", "environments"] {
+        schema["properties"][map]["additionalProperties"] = object.clone();
+    }
+    schema
+}
+
+/// The schema of one target's table: the common keys and its kind's own.
+pub(crate) fn target_schema(description: &TargetDescription) -> Value {
+    let mut schema = synth_core::settings_schema::<TargetTable>();
+    schema["properties"]["type"] = json!({
+        "description": "The target's kind.",
+        "const": description.kind,
+    });
+    let kind = &description.settings_schema;
+    merge_object(&mut schema, kind, "properties");
+    merge_object(&mut schema, kind, "$defs");
+    let mut required = vec![json!("type")];
+    if let Some(own) = kind.get("required").and_then(Value::as_array) {
+        required.extend(own.iter().cloned());
+    }
+    schema["required"] = Value::Array(required);
+    schema["additionalProperties"] = Value::Bool(false);
+    schema["title"] = json!(description.kind);
+    schema["description"] = json!(description.description);
+    schema
+}
+
+fn merge_object(into: &mut Value, from: &Value, key: &str) {
+    let Some(Value::Object(from)) = from.get(key) else {
+        return;
+    };
+    let Some(into) = into.as_object_mut() else {
+        return;
+    };
+    let entry = into.entry(key).or_insert_with(|| Value::Object(Map::new()));
+    if let Some(object) = entry.as_object_mut() {
+        for (name, value) in from {
+            object.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// The JSON Schema (2020-12) of synth.toml for editors, with the keys of every registered kind.
+#[must_use]
+pub fn editor_schema(registry: &Registry) -> Value {
+    let mut schema = pipeline_schema();
+    let mut variants = Vec::new();
+    let mut definitions = Map::new();
+    for description in registry.descriptions() {
+        let mut target = target_schema(description);
+        if let Some(object) = target.as_object_mut() {
+            object.remove("$schema");
+            // `$ref`s point at the root of the document, so definitions move there.
+            if let Some(Value::Object(own)) = object.remove("$defs") {
+                definitions.extend(own);
+            }
+        }
+        variants.push(target);
+    }
+    schema["title"] = json!("synth.toml");
+    schema["properties"]["targets"]["additionalProperties"] = json!({ "oneOf": variants });
+    if let Some(Value::Object(own)) = schema.get("$defs").cloned() {
+        definitions.extend(own);
+    }
+    schema["$defs"] = Value::Object(definitions);
+    schema
+}

@@ -1,0 +1,316 @@
+//! Checks a configuration tree against a JSON Schema and says each violation in the user's words,
+//! at its place, with the nearest known key or value.
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::paths::LocationSegment;
+use serde_json::Value;
+use synth_core::Diagnostic;
+
+use super::document::{Document, Node};
+
+/// Everything in `node` that `schema` does not allow. `name` is what messages call the node:
+/// `synth.toml`, or `target `api``.
+pub(crate) fn check_shape(
+    document: &Document,
+    node: &Node,
+    schema: &Value,
+    name: &str,
+) -> Vec<Diagnostic> {
+    let validator = match jsonschema::validator_for(schema) {
+        Ok(validator) => validator,
+        Err(error) => {
+            return vec![
+                Diagnostic::error(
+                    "kind.schema",
+                    format!("the settings schema of {name} is wrong"),
+                )
+                .cause(error.to_string()),
+            ];
+        }
+    };
+    let instance = node.to_json();
+    let mut problems = Vec::new();
+    for error in validator.iter_errors(&instance) {
+        let path: Vec<String> = error
+            .instance_path()
+            .iter()
+            .map(|segment| match segment {
+                LocationSegment::Property(key) => key.to_string(),
+                LocationSegment::Index(index) => index.to_string(),
+            })
+            .collect();
+        describe(
+            document,
+            node,
+            schema,
+            name,
+            &path,
+            error.instance(),
+            error.kind(),
+            &mut problems,
+        );
+    }
+    problems
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one violation with all that its wording needs"
+)]
+fn describe(
+    document: &Document,
+    node: &Node,
+    schema: &Value,
+    name: &str,
+    path: &[String],
+    instance: &Value,
+    kind: &ValidationErrorKind,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let span = node.locate(path);
+    let subject = if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("`{}` of {name}", path.join("."))
+    };
+    let problem = match kind {
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            for key in unexpected {
+                problems.push(unknown_key(document, node, schema, path, &subject, key));
+            }
+            return;
+        }
+        ValidationErrorKind::Required { property } => {
+            let key = property.as_str().unwrap_or_default();
+            Diagnostic::error("config.required", format!("{subject} has no `{key}`"))
+                .help(format!("add `{key} = ..`"))
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options: Vec<&str> = options
+                .as_array()
+                .map(|options| options.iter().filter_map(Value::as_str).collect())
+                .unwrap_or_default();
+            let value = instance
+                .as_str()
+                .map_or_else(|| instance.to_string(), ToOwned::to_owned);
+            let diagnostic = Diagnostic::error(
+                "config.value",
+                format!(
+                    "{subject} can't be `{value}`; it is one of {}",
+                    list(&options)
+                ),
+            );
+            match nearest(&value, options.iter().copied()) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic,
+            }
+        }
+        ValidationErrorKind::Type { kind } => Diagnostic::error(
+            "config.type",
+            format!(
+                "{subject} is {}, but {} was expected",
+                type_of(instance),
+                expected(kind)
+            ),
+        ),
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            alternatives(&subject, instance, context)
+        }
+        ValidationErrorKind::Minimum { limit } => Diagnostic::error(
+            "config.value",
+            format!("{subject} is {instance}; the least is {limit}"),
+        ),
+        ValidationErrorKind::Maximum { limit } => Diagnostic::error(
+            "config.value",
+            format!("{subject} is {instance}; the most is {limit}"),
+        ),
+        ValidationErrorKind::MinLength { .. } | ValidationErrorKind::MinItems { .. } => {
+            Diagnostic::error("config.value", format!("{subject} is empty"))
+        }
+        _ => Diagnostic::error(
+            "config.value",
+            format!("{subject} has a value that is not allowed"),
+        )
+        .cause(format!(
+            "`{instance}` violates `{}` of the schema",
+            kind.keyword()
+        )),
+    };
+    problems.push(document.place(problem, &span));
+}
+
+fn unknown_key(
+    document: &Document,
+    node: &Node,
+    schema: &Value,
+    path: &[String],
+    subject: &str,
+    key: &str,
+) -> Diagnostic {
+    let known = known_keys(schema, path);
+    let mut diagnostic = Diagnostic::error(
+        "config.unknown_key",
+        format!("{subject} has an unknown key `{key}`"),
+    );
+    diagnostic = match nearest(key, known.iter().map(String::as_str)) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None if known.is_empty() => diagnostic,
+        None => {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            diagnostic.help(format!("known keys: {}", list(&known)))
+        }
+    };
+    let mut parent = node;
+    for segment in path {
+        if let Some(below) = parent.get(segment) {
+            parent = below;
+        }
+    }
+    let span = parent
+        .entry(key)
+        .map_or_else(|| node.locate(path), |entry| entry.key_span.clone());
+    document.place(diagnostic, &span)
+}
+
+/// The keys that the schema has at `path`, looking through references and alternatives.
+fn known_keys(schema: &Value, path: &[String]) -> Vec<String> {
+    let mut places = vec![schema];
+    for segment in path {
+        places = places
+            .into_iter()
+            .flat_map(|place| resolved(schema, place))
+            .filter_map(|place| {
+                place
+                    .get("properties")
+                    .and_then(|properties| properties.get(segment))
+                    .or_else(|| place.get("additionalProperties"))
+                    .or_else(|| place.get("items"))
+            })
+            .collect();
+    }
+    let mut keys: Vec<String> = places
+        .into_iter()
+        .flat_map(|place| resolved(schema, place))
+        .filter_map(|place| place.get("properties").and_then(Value::as_object))
+        .flat_map(|properties| properties.keys().cloned())
+        .collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+fn resolved<'a>(root: &'a Value, place: &'a Value) -> Vec<&'a Value> {
+    let mut found = vec![place];
+    if let Some(reference) = place.get("$ref").and_then(Value::as_str)
+        && let Some(target) = reference
+            .strip_prefix('#')
+            .and_then(|pointer| root.pointer(pointer))
+    {
+        found.extend(resolved(root, target));
+    }
+    for keyword in ["anyOf", "oneOf", "allOf"] {
+        if let Some(variants) = place.get(keyword).and_then(Value::as_array) {
+            found.extend(variants.iter().flat_map(|variant| resolved(root, variant)));
+        }
+    }
+    found
+}
+
+/// Of several alternatives, the types that were expected when the type is wrong in all of them,
+/// else what is wrong in the one of the right type.
+fn alternatives(
+    subject: &str,
+    instance: &Value,
+    context: &[Vec<jsonschema::ValidationError<'static>>],
+) -> Diagnostic {
+    let mut types = Vec::new();
+    let mut reasons = Vec::new();
+    for errors in context {
+        for error in errors {
+            match error.kind() {
+                ValidationErrorKind::Type { kind } if error.instance_path().is_empty() => {
+                    types.push(expected(kind));
+                }
+                _ => reasons.push(error.to_string()),
+            }
+        }
+    }
+    types.retain(|name| name != "null");
+    types.dedup();
+    if reasons.is_empty() {
+        return Diagnostic::error(
+            "config.type",
+            format!(
+                "{subject} is {}, but {} was expected",
+                type_of(instance),
+                types.join(" or ")
+            ),
+        );
+    }
+    reasons.into_iter().fold(
+        Diagnostic::error(
+            "config.value",
+            format!("{subject} has a value that is not allowed"),
+        ),
+        Diagnostic::cause,
+    )
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value (true or false)",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a table",
+    }
+}
+
+fn expected(kind: &TypeKind) -> String {
+    let words = |name: &str| {
+        match name {
+            "boolean" => "a truth value (true or false)",
+            "integer" => "a whole number",
+            "number" => "a number",
+            "string" => "a text",
+            "array" => "a list",
+            "object" => "a table",
+            _ => "null",
+        }
+        .to_owned()
+    };
+    match kind {
+        TypeKind::Single(single) => words(&single.to_string()),
+        TypeKind::Multiple(several) => {
+            let names: Vec<String> = several
+                .iter()
+                .map(|one| words(&one.to_string()))
+                .filter(|name| name != "null")
+                .collect();
+            names.join(" or ")
+        }
+    }
+}
+
+/// The known word that is most likely meant, if one is near enough.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|known| (strsim::jaro_winkler(word, known), known))
+        .filter(|(similarity, _)| *similarity > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
+/// `a`, `b` and `c`, each in backticks.
+pub(crate) fn list(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => format!("`{one}`"),
+        [first @ .., last] => {
+            let first: Vec<String> = first.iter().map(|word| format!("`{word}`")).collect();
+            format!("{} and `{last}`", first.join(", "))
+        }
+    }
+}

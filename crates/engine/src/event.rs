@@ -1,0 +1,71 @@
+//! What happens during a build, as it happens: for progress displays.
+
+use std::time::Duration;
+
+use synth_core::Phase;
+
+use crate::report::{ActionStatus, TargetReport};
+
+/// Is told what happens. Called from the build's own tasks: it must not block.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn notify(&self, event: &Event);
+}
+
+/// Nobody is told.
+impl Observer for () {
+    fn notify(&self, _event: &Event) {}
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Another build holds the workspace; this one waits for it.
+    WaitingForWorkspace,
+    /// Every target is planned.
+    Planned {
+        /// Targets to build.
+        targets: usize,
+        /// Their actions.
+        actions: usize,
+    },
+    /// An action is executed: it was not in the cache.
+    ActionStarted {
+        /// The target's name.
+        target: String,
+        /// The action's id.
+        action: String,
+        /// What it is for.
+        phase: Phase,
+        /// What a person is told.
+        description: String,
+    },
+    /// A native action says what it is at.
+    ActionProgress {
+        /// The target's name.
+        target: String,
+        /// The action's id.
+        action: String,
+        /// Its words.
+        message: String,
+    },
+    /// An action has ended, or was found in the cache.
+    ActionFinished {
+        /// The target's name.
+        target: String,
+        /// The action's id.
+        action: String,
+        /// What a person is told.
+        description: String,
+        /// How it ended.
+        status: ActionStatus,
+        /// How long it took.
+        duration: Duration,
+    },
+    /// A target has ended.
+    TargetFinished {
+        /// How.
+        report: Box<TargetReport>,
+    },
+}

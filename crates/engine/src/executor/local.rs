@@ -1,0 +1,226 @@
+//! Runs actions on this machine: a directory for each, inputs laid out in it, outputs taken from
+//! it, nothing left of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use synth_core::{Action, ActionKind, Diagnostic, Exec};
+
+use super::environment::{Directories, environment, with_root};
+use super::process::{self, Command, End};
+use super::{DEFAULT_TIMEOUT, Ended, Execution, native, outputs};
+use crate::store::{CachedAction, Store, materialize};
+use crate::work::WorkDirectory;
+
+/// Runs actions in directories of its own.
+#[derive(Clone)]
+pub(crate) struct LocalExecutor {
+    store: Store,
+    work: std::sync::Arc<WorkDirectory>,
+}
+
+impl LocalExecutor {
+    pub(crate) fn new(store: Store, work: std::sync::Arc<WorkDirectory>) -> Self {
+        Self { store, work }
+    }
+
+    /// Runs an action to its end.
+    pub(crate) async fn execute(&self, execution: Execution) -> Ended {
+        let started = Instant::now();
+        let timeout = execution
+            .action
+            .timeout_seconds
+            .map_or(DEFAULT_TIMEOUT, std::time::Duration::from_secs);
+        let deadline = started + timeout;
+        let directory = match self.work.make(&execution.label) {
+            Ok(directory) => directory,
+            Err(error) => return Ended::failed(unprepared(&execution.action, &error)),
+        };
+        let directories = Directories::below(directory.path());
+        let ended = self.run_in(&execution, &directories, deadline).await;
+        // Off the caller's path: large directories take a while to remove.
+        tokio::task::spawn_blocking(move || drop(directory));
+        match ended {
+            Ok(mut result) => {
+                result.duration = started.elapsed();
+                Ended::Succeeded(result)
+            }
+            Err(ended) => ended,
+        }
+    }
+
+    async fn run_in(
+        &self,
+        execution: &Execution,
+        directories: &Directories,
+        deadline: Instant,
+    ) -> Result<CachedAction, Ended> {
+        let action = &execution.action;
+        self.prepare(execution, directories).await?;
+        let (outcome, base) = match &action.kind {
+            ActionKind::Exec(exec) => {
+                run_exec(execution, exec, directories, deadline).await?;
+                (synth_core::NativeOutcome::default(), &directories.root)
+            }
+            ActionKind::Native(native) => {
+                let outcome = native::run(execution, native, directories, deadline).await?;
+                (outcome, &directories.outputs)
+            }
+            _ => {
+                let reason = "an action of a kind that this version does not know";
+                return Err(Ended::failed(crate::inputs::broken_plan(action, reason)));
+            }
+        };
+        let (store, base, action) = (self.store.clone(), base.clone(), action.clone());
+        let outputs = blocking(move || outputs::collect(&action, &base, &store))
+            .await
+            .map_err(Ended::failed)?;
+        Ok(CachedAction {
+            outputs,
+            outcome,
+            duration: std::time::Duration::ZERO,
+        })
+    }
+
+    async fn prepare(&self, execution: &Execution, directories: &Directories) -> Result<(), Ended> {
+        let (store, directories) = (self.store.clone(), directories.clone());
+        let (action, inputs) = (execution.action.clone(), execution.inputs.clone());
+        blocking(move || {
+            for path in directories.all() {
+                fs::create_dir(path).map_err(|error| unprepared(&action, &error))?;
+            }
+            materialize(&store, &inputs, &directories.root)
+                .map_err(|error| unprepared(&action, &error))?;
+            let base = match action.kind {
+                ActionKind::Exec(_) => &directories.root,
+                _ => &directories.outputs,
+            };
+            outputs::prepare(&action, base)
+        })
+        .await
+        .map_err(Ended::failed)
+    }
+}
+
+/// Runs file work where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Diagnostic> + Send + 'static,
+) -> Result<T, Diagnostic> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(internal(&error)))
+}
+
+pub(super) fn internal(error: &tokio::task::JoinError) -> Diagnostic {
+    Diagnostic::error("internal", "synth itself failed").caused_by(error)
+}
+
+fn unprepared(action: &Action, error: &dyn std::error::Error) -> Diagnostic {
+    Diagnostic::error(
+        "execute.prepare",
+        format!(
+            "the directory of `{}` can't be made ready",
+            action.description
+        ),
+    )
+    .caused_by(error)
+}
+
+async fn run_exec(
+    execution: &Execution,
+    exec: &Exec,
+    directories: &Directories,
+    deadline: Instant,
+) -> Result<(), Ended> {
+    let action = &execution.action;
+    let directory = directories.root.join(&exec.working_directory);
+    let command = Command {
+        program: program(action, &exec.argv, &directories.root).map_err(Ended::failed)?,
+        arguments: exec
+            .argv
+            .iter()
+            .skip(1)
+            .map(|argument| with_root(argument, &directories.root))
+            .collect(),
+        directory,
+        environment: environment(
+            action,
+            &exec.environment,
+            &exec.pass_environment,
+            directories,
+            std::env::vars_os(),
+        ),
+        log: execution.log.clone(),
+        standard_output: None,
+        standard_input: None,
+    };
+    let end = process::run(&command, deadline, &execution.cancel)
+        .await
+        .map_err(|error| Ended::failed(not_started(action, &command.program, &error)))?;
+    match end {
+        End::Exited(0) => Ok(()),
+        End::Cancelled => Err(Ended::Cancelled),
+        End::Exited(code) => Err(Ended::Failed {
+            diagnostics: vec![Diagnostic::error(
+                format!("{}.failed", action.phase),
+                format!("`{}` failed with exit code {code}", action.description),
+            )],
+            exit_code: Some(code),
+        }),
+        End::Signalled(signal) => Err(Ended::failed(Diagnostic::error(
+            format!("{}.killed", action.phase),
+            format!("`{}` was ended by signal {signal}", action.description),
+        ))),
+        End::TimedOut => Err(Ended::failed(timed_out(action))),
+    }
+}
+
+pub(super) fn timed_out(action: &Action) -> Diagnostic {
+    let seconds = action.timeout_seconds.unwrap_or(DEFAULT_TIMEOUT.as_secs());
+    Diagnostic::error(
+        format!("{}.timeout", action.phase),
+        format!("`{}` was ended after {seconds} s", action.description),
+    )
+}
+
+pub(super) fn not_started(
+    action: &Action,
+    program: &Path,
+    error: &dyn std::error::Error,
+) -> Diagnostic {
+    Diagnostic::error(
+        "execute.start",
+        format!(
+            "`{}` can't be started for `{}`",
+            program.display(),
+            action.description
+        ),
+    )
+    .caused_by(error)
+}
+
+/// The executable that the first argument means.
+pub(super) fn program(
+    action: &Action,
+    argv: &[String],
+    root: &Path,
+) -> Result<PathBuf, Diagnostic> {
+    let Some(name) = argv.first() else {
+        return Err(crate::inputs::broken_plan(
+            action,
+            "its argument vector is empty",
+        ));
+    };
+    let name = with_root(name, root);
+    if name.contains('/') {
+        return Ok(root.join(name));
+    }
+    let tool = action.tools.iter().find(|tool| tool.name == name);
+    tool.map(|tool| tool.path.clone()).ok_or_else(|| {
+        crate::inputs::broken_plan(
+            action,
+            &format!("it runs `{name}` without declaring that tool"),
+        )
+    })
+}

@@ -1,0 +1,83 @@
+//! Runs one action on its inputs and brings its outputs into the store. Knows neither the graph
+//! nor the cache.
+
+pub(crate) mod environment;
+mod handover;
+mod local;
+mod native;
+mod outputs;
+pub(crate) mod process;
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use synth_core::{Action, BuildTarget, Diagnostic};
+use tokio_util::sync::CancellationToken;
+
+use crate::store::CachedAction;
+use crate::tree::Tree;
+
+pub use handover::handover;
+pub(crate) use local::LocalExecutor;
+
+/// An action with all that it needs to run.
+pub(crate) struct Execution {
+    pub(crate) action: Action,
+    /// Names the action's directory: `api.wheel`.
+    pub(crate) label: String,
+    pub(crate) kind: Arc<dyn BuildTarget>,
+    pub(crate) inputs: Tree,
+    /// The log file.
+    pub(crate) log: PathBuf,
+    pub(crate) cancel: CancellationToken,
+    /// Told what a native action is at.
+    pub(crate) progress: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+/// How an execution ended.
+pub(crate) enum Ended {
+    /// Outputs checked and in the store.
+    Succeeded(CachedAction),
+    Failed {
+        diagnostics: Vec<Diagnostic>,
+        /// Of the process, when it was one that exited.
+        exit_code: Option<i32>,
+    },
+    Cancelled,
+}
+
+impl Ended {
+    pub(crate) fn failed(diagnostic: Diagnostic) -> Self {
+        Self::Failed {
+            diagnostics: vec![diagnostic],
+            exit_code: None,
+        }
+    }
+}
+
+/// When an action is ended that does not say so itself: an hour.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// The last bytes of a log, as text.
+pub(crate) fn log_tail(log: &Path, most_bytes: u64) -> String {
+    log_tail_from(log, 0, most_bytes)
+}
+
+/// The last bytes of what was written to a log after `start`, as text.
+fn log_tail_from(log: &Path, start: u64, most_bytes: u64) -> String {
+    let read = || {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(
+            start.max(length.saturating_sub(most_bytes)),
+        ))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        std::io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    // Of a log that can't be read there is nothing to show.
+    read().unwrap_or_default()
+}

@@ -1,0 +1,182 @@
+//! Runs a native action: the target crate's own function, with the engine's directories, log and
+//! processes.
+
+use std::cell::Cell;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use synth_core::{
+    Action, BuildTarget, Diagnostic, Native, NativeOutcome, Process, ProcessOutcome, RunContext,
+};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::environment::{Directories, environment};
+use super::process::{self, Command, End};
+use super::{Ended, Execution, local};
+
+/// How much of a process's output messages may show.
+const LAST_OUTPUT_BYTES: u64 = 4096;
+
+/// Runs the function to its end. One that does not ask whether it is to stop is waited for.
+pub(crate) async fn run(
+    execution: &Execution,
+    native: &Native,
+    directories: &Directories,
+    deadline: Instant,
+) -> Result<NativeOutcome, Ended> {
+    let context = Context {
+        action: execution.action.clone(),
+        native: native.clone(),
+        directories: directories.clone(),
+        log: Mutex::new(open_log(&execution.log)),
+        log_path: execution.log.clone(),
+        cancel: execution.cancel.clone(),
+        progress: Arc::clone(&execution.progress),
+        deadline,
+        runtime: Handle::current(),
+        interrupted: Cell::new(None),
+    };
+    let kind = Arc::clone(&execution.kind);
+    let call = tokio::task::spawn_blocking(move || context.call(kind.as_ref()));
+    match call.await {
+        Ok(result) => result,
+        Err(error) => Err(Ended::failed(local::internal(&error))),
+    }
+}
+
+fn open_log(path: &Path) -> Option<File> {
+    OpenOptions::new().create(true).append(true).open(path).ok()
+}
+
+struct Context {
+    action: Action,
+    native: Native,
+    directories: Directories,
+    log: Mutex<Option<File>>,
+    log_path: PathBuf,
+    cancel: CancellationToken,
+    progress: Arc<dyn Fn(&str) + Send + Sync>,
+    deadline: Instant,
+    runtime: Handle,
+    /// How a process of this action was ended from outside, if one was.
+    interrupted: Cell<Option<End>>,
+}
+
+impl Context {
+    fn call(self, kind: &dyn BuildTarget) -> Result<NativeOutcome, Ended> {
+        let result = std::panic::catch_unwind(AssertUnwindSafe(|| kind.run(&self.native, &self)));
+        if self.cancel.is_cancelled() {
+            return Err(Ended::Cancelled);
+        }
+        if self.interrupted.get() == Some(End::TimedOut) || Instant::now() > self.deadline {
+            return Err(Ended::failed(local::timed_out(&self.action)));
+        }
+        let failed = |diagnostics: Vec<Diagnostic>| Ended::Failed {
+            diagnostics,
+            exit_code: None,
+        };
+        match result {
+            Ok(Ok(outcome)) if outcome.diagnostics.iter().any(Diagnostic::is_error) => {
+                Err(failed(outcome.diagnostics))
+            }
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(diagnostics)) => Err(failed(diagnostics)),
+            Err(payload) => Err(Ended::failed(panicked(&self.action, payload.as_ref()))),
+        }
+    }
+}
+
+fn panicked(action: &Action, payload: &(dyn std::any::Any + Send)) -> Diagnostic {
+    let message = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Diagnostic::error(
+        "internal.panic",
+        format!("the target kind panicked in `{}`", action.description),
+    )
+    .cause(message)
+    .help("this is a fault of the target kind: report it to its authors")
+}
+
+impl RunContext for Context {
+    fn inputs(&self) -> &Path {
+        &self.directories.root
+    }
+
+    fn outputs(&self) -> &Path {
+        &self.directories.outputs
+    }
+
+    fn scratch(&self) -> &Path {
+        &self.directories.scratch
+    }
+
+    fn log(&self, line: &str) {
+        let mut log = self
+            .log
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(file) = log.as_mut() {
+            // A log that can't be written is no reason to fail what it tells of.
+            let _ = writeln!(file, "{line}");
+        }
+    }
+
+    fn progress(&self, message: &str) {
+        (self.progress)(message);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled() || Instant::now() > self.deadline
+    }
+
+    fn run(&self, process: &Process) -> Result<ProcessOutcome, Diagnostic> {
+        let directory = if process.working_directory.as_os_str().is_empty() {
+            self.directories.scratch.clone()
+        } else {
+            process.working_directory.clone()
+        };
+        let command = Command {
+            program: local::program(&self.action, &process.argv, &self.directories.root)?,
+            arguments: process.argv.iter().skip(1).cloned().collect(),
+            directory,
+            environment: environment(
+                &self.action,
+                &process.environment,
+                &self.native.pass_environment,
+                &self.directories,
+                std::env::vars_os(),
+            ),
+            log: self.log_path.clone(),
+            standard_output: process.standard_output.clone(),
+            standard_input: None,
+        };
+        let log_start = std::fs::metadata(&self.log_path).map_or(0, |metadata| metadata.len());
+        let end = self
+            .runtime
+            .block_on(process::run(&command, self.deadline, &self.cancel))
+            .map_err(|error| local::not_started(&self.action, &command.program, &error))?;
+        let exit_code = match end {
+            End::Exited(code) => Some(code),
+            End::Signalled(_) => None,
+            End::TimedOut | End::Cancelled => {
+                self.interrupted.set(Some(end));
+                return Err(Diagnostic::error(
+                    "execute.interrupted",
+                    format!("`{}` was interrupted", self.action.description),
+                ));
+            }
+        };
+        Ok(ProcessOutcome {
+            exit_code,
+            last_output: super::log_tail_from(&self.log_path, log_start, LAST_OUTPUT_BYTES),
+        })
+    }
+}

@@ -1,0 +1,180 @@
+//! Processes: the one place that starts them. Each in a group of its own, with exactly the
+//! environment given, and gone with its whole group when it is over.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use tokio_util::sync::CancellationToken;
+
+/// How long a process has to end after SIGTERM, before SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A process to run.
+#[derive(Debug)]
+pub(crate) struct Command {
+    /// The executable, absolute.
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) directory: PathBuf,
+    pub(crate) environment: BTreeMap<String, OsString>,
+    /// Both outputs are appended to it.
+    pub(crate) log: PathBuf,
+    /// Where standard output goes instead of the log.
+    pub(crate) standard_output: Option<PathBuf>,
+    /// Where standard input comes from instead of nowhere.
+    pub(crate) standard_input: Option<PathBuf>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Exited(i32),
+    Signalled(i32),
+    TimedOut,
+    Cancelled,
+}
+
+impl End {
+    fn of(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Exited(code),
+            (None, Some(signal)) => Self::Signalled(signal),
+            (None, None) => Self::Exited(-1),
+        }
+    }
+}
+
+/// Runs a process to its end, to `deadline`, or until it is cancelled.
+pub(crate) async fn run(
+    command: &Command,
+    deadline: Instant,
+    cancel: &CancellationToken,
+) -> io::Result<End> {
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&command.log)?;
+    let standard_output = match &command.standard_output {
+        Some(path) => Stdio::from(File::create(path)?),
+        None => Stdio::from(log.try_clone()?),
+    };
+    let standard_input = match &command.standard_input {
+        Some(path) => Stdio::from(File::open(path)?),
+        None => Stdio::null(),
+    };
+    let mut child = tokio::process::Command::new(&command.program)
+        .args(&command.arguments)
+        .current_dir(&command.directory)
+        .env_clear()
+        .envs(&command.environment)
+        .stdin(standard_input)
+        .stdout(standard_output)
+        .stderr(log)
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let group = Group::of(child.id());
+    let end = tokio::select! {
+        status = child.wait() => End::of(status?),
+        () = cancel.cancelled() => End::Cancelled,
+        () = tokio::time::sleep_until(deadline.into()) => End::TimedOut,
+    };
+    if matches!(end, End::Cancelled | End::TimedOut) {
+        group.signal(rustix::process::Signal::TERM);
+        // Whoever is deaf to it is ended below.
+        let _ = tokio::time::timeout(GRACE, child.wait()).await;
+    }
+    // What the process left behind in its group goes with it.
+    group.signal(rustix::process::Signal::KILL);
+    let _ = child.wait().await;
+    Ok(end)
+}
+
+/// The group that a child leads.
+struct Group(Option<rustix::process::Pid>);
+
+impl Group {
+    fn of(id: Option<u32>) -> Self {
+        Self(
+            id.and_then(|id| i32::try_from(id).ok())
+                .and_then(rustix::process::Pid::from_raw),
+        )
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        if let Some(group) = self.0 {
+            // An empty group is what is wanted.
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+    }
+}
+
+/// What a program answered to a question.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) succeeded: bool,
+    /// `exit code 1` or `signal 9`.
+    pub(crate) end: String,
+    pub(crate) standard_output: Vec<u8>,
+    pub(crate) standard_error: Vec<u8>,
+}
+
+/// Asks a program something, with the user's own environment, and waits for the answer.
+pub(crate) fn ask(
+    program: &Path,
+    arguments: &[String],
+    timeout: Duration,
+) -> Result<Answer, String> {
+    let output = tempfile::tempfile().map_err(|error| error.to_string())?;
+    let error_output = tempfile::tempfile().map_err(|error| error.to_string())?;
+    let clone = |file: &File| file.try_clone().map(Stdio::from).map_err(|e| e.to_string());
+    #[expect(
+        clippy::disallowed_types,
+        reason = "this is the executor's own way to ask for a version"
+    )]
+    let mut child = std::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(clone(&output)?)
+        .stderr(clone(&error_output)?)
+        .process_group(0)
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let group = Group::of(Some(child.id()));
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let waiter = std::thread::spawn(move || {
+        let _ = sender.send(child.wait());
+    });
+    let status = receiver.recv_timeout(timeout);
+    group.signal(rustix::process::Signal::KILL);
+    let _ = waiter.join();
+    let status = status
+        .map_err(|_| format!("no answer within {} s", timeout.as_secs()))?
+        .map_err(|error| error.to_string())?;
+    let end = match End::of(status) {
+        End::Signalled(signal) => format!("signal {signal}"),
+        _ => format!("exit code {}", status.code().unwrap_or(-1)),
+    };
+    Ok(Answer {
+        succeeded: status.success(),
+        end,
+        standard_output: read_back(output)?,
+        standard_error: read_back(error_output)?,
+    })
+}
+
+fn read_back(mut file: File) -> Result<Vec<u8>, String> {
+    /// More than any version takes.
+    const MOST_BYTES: u64 = 1024 * 1024;
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))
+        .and_then(|_| file.take(MOST_BYTES).read_to_end(&mut bytes))
+        .map_err(|error| error.to_string())?;
+    Ok(bytes)
+}

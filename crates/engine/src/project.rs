@@ -1,0 +1,293 @@
+//! The project's files and the machine's tools, as targets see them while they plan: the one way
+//! by which a plan learns of the world.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use synth_core::{
+    FileKind, PlanContext, PlanError, ProjectPath, SourceFiles, Tool, ToolError, ToolRequest,
+};
+
+use crate::config::Pipeline;
+use crate::digest::FileDigests;
+use crate::tools;
+use crate::tree::{FileEntry, Origin, Tree, TreeEntry};
+
+/// Directories that are never sources: version control's data and synth's own.
+const NEVER_SOURCES: [&str; 5] = [".git", ".hg", ".svn", ".jj", ".synth"];
+
+/// A project directory.
+pub struct Project {
+    root: PathBuf,
+    /// Output directories, which are never sources.
+    outputs: Vec<ProjectPath>,
+    digests: FileDigests,
+    tools: Mutex<HashMap<ToolRequest, Result<Tool, ToolError>>>,
+}
+
+impl Project {
+    /// The project of a pipeline.
+    #[must_use]
+    pub fn new(pipeline: &Pipeline) -> Arc<Self> {
+        let outputs = pipeline.targets.iter();
+        Self::at(
+            pipeline.root.clone(),
+            outputs.map(|target| target.output_path.clone()).collect(),
+        )
+    }
+
+    /// A directory without a pipeline, as `synth init` finds it.
+    #[must_use]
+    pub fn at(root: PathBuf, outputs: Vec<ProjectPath>) -> Arc<Self> {
+        Arc::new(Self {
+            root,
+            outputs,
+            digests: FileDigests::default(),
+            tools: Mutex::default(),
+        })
+    }
+
+    fn disk_path(&self, path: &ProjectPath) -> PathBuf {
+        self.root.join(path.as_str())
+    }
+
+    /// Files chosen by patterns, with their contents' digests.
+    pub(crate) fn tree(&self, files: &SourceFiles) -> Result<Tree, PlanError> {
+        self.tree_of(&files.root, &self.files(files)?)
+    }
+
+    /// Files one by one, with their contents' digests.
+    pub(crate) fn tree_of(&self, root: &ProjectPath, paths: &[String]) -> Result<Tree, PlanError> {
+        use rayon::prelude::*;
+        let entries: Vec<(&String, TreeEntry)> = paths
+            .par_iter()
+            .map(|path| Ok((path, self.entry(root, path)?)))
+            .collect::<Result<_, PlanError>>()?;
+        let mut tree = Tree::default();
+        for (path, entry) in entries {
+            tree.insert(path, entry).map_err(|conflict| PlanError::Io {
+                path: root.clone(),
+                reason: conflict.to_string(),
+            })?;
+        }
+        Ok(tree)
+    }
+
+    fn entry(&self, root: &ProjectPath, path: &str) -> Result<TreeEntry, PlanError> {
+        let path = root.join(path).map_err(|error| PlanError::Io {
+            path: root.clone(),
+            reason: error.to_string(),
+        })?;
+        let disk = self.disk_path(&path);
+        let metadata = fs::symlink_metadata(&disk).map_err(|error| plan_error(&path, &error))?;
+        if metadata.is_dir() {
+            return Ok(TreeEntry::Directory(Tree::default()));
+        }
+        if metadata.is_symlink() {
+            let target = fs::read_link(&disk).map_err(|error| plan_error(&path, &error))?;
+            let target = target.into_os_string().into_string();
+            return target
+                .map(TreeEntry::Symlink)
+                .map_err(|_| not_utf8(&path, "the link's target"));
+        }
+        let digest = self
+            .digests
+            .digest(&disk)
+            .map_err(|error| plan_error(&path, &error))?;
+        Ok(TreeEntry::File(FileEntry {
+            digest,
+            executable: metadata.permissions().mode() & 0o111 != 0,
+            origin: Origin::Disk(disk),
+        }))
+    }
+
+    fn list(&self, files: &SourceFiles) -> Result<Listing, PlanError> {
+        let patterns = Patterns::new(files)?;
+        let mut found = Listing::default();
+        self.walk(&files.root, "", &patterns, &mut found)?;
+        found.files.sort();
+        found.directories.sort();
+        Ok(found)
+    }
+
+    fn walk(
+        &self,
+        directory: &ProjectPath,
+        below: &str,
+        patterns: &Patterns,
+        found: &mut Listing,
+    ) -> Result<(), PlanError> {
+        let entries = fs::read_dir(self.disk_path(directory))
+            .map_err(|error| plan_error(directory, &error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| plan_error(directory, &error))?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else {
+                return Err(not_utf8(directory, &format!("the name {name:?} in it")));
+            };
+            let kind = entry
+                .file_type()
+                .map_err(|error| plan_error(directory, &error))?;
+            let relative = format!("{below}{name}");
+            if patterns.excludes(&relative) {
+                continue;
+            }
+            if kind.is_dir() {
+                let path = directory.join(name).map_err(|error| PlanError::Io {
+                    path: directory.clone(),
+                    reason: error.to_string(),
+                })?;
+                if !NEVER_SOURCES.contains(&name) && !self.outputs.contains(&path) {
+                    if patterns.includes(&relative) {
+                        found.directories.push(relative.clone());
+                    }
+                    self.walk(&path, &format!("{relative}/"), patterns, found)?;
+                }
+            } else if (kind.is_file() || kind.is_symlink()) && patterns.includes(&relative) {
+                found.files.push(relative);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PlanContext for Project {
+    fn read(&self, path: &ProjectPath) -> Result<Vec<u8>, PlanError> {
+        let disk = self.disk_path(path);
+        let real = fs::canonicalize(&disk).map_err(|error| plan_error(path, &error))?;
+        if !real.starts_with(&self.root) {
+            return Err(PlanError::Leaves {
+                path: path.clone(),
+                leads_to: real,
+            });
+        }
+        fs::read(&real).map_err(|error| plan_error(path, &error))
+    }
+
+    fn kind(&self, path: &ProjectPath) -> Result<Option<FileKind>, PlanError> {
+        match fs::symlink_metadata(self.disk_path(path)) {
+            Ok(metadata) if metadata.is_file() => Ok(Some(FileKind::File)),
+            Ok(metadata) if metadata.is_dir() => Ok(Some(FileKind::Directory)),
+            Ok(metadata) if metadata.is_symlink() => Ok(Some(FileKind::Symlink)),
+            Ok(_) => Ok(Some(FileKind::Other)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(plan_error(path, &error)),
+        }
+    }
+
+    fn files(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
+        Ok(self.list(files)?.files)
+    }
+
+    fn directories(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
+        Ok(self.list(files)?.directories)
+    }
+
+    fn link(&self, path: &ProjectPath) -> Result<Option<String>, PlanError> {
+        match fs::read_link(self.disk_path(path)) {
+            Ok(target) => target
+                .into_os_string()
+                .into_string()
+                .map(Some)
+                .map_err(|_| not_utf8(path, "the link's target")),
+            // Something that is no link.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(plan_error(path, &error)),
+        }
+    }
+
+    fn tool(&self, request: &ToolRequest) -> Result<Tool, ToolError> {
+        let mut known = self
+            .tools
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        known
+            .entry(request.clone())
+            .or_insert_with(|| tools::find(request, &self.digests))
+            .clone()
+    }
+}
+
+fn plan_error(path: &ProjectPath, error: &io::Error) -> PlanError {
+    match error.kind() {
+        io::ErrorKind::NotFound => PlanError::NotFound { path: path.clone() },
+        _ => PlanError::Io {
+            path: path.clone(),
+            reason: error.to_string(),
+        },
+    }
+}
+
+fn not_utf8(path: &ProjectPath, what: &str) -> PlanError {
+    PlanError::Io {
+        path: path.clone(),
+        reason: format!("{what} is not UTF-8; rename it or exclude it"),
+    }
+}
+
+/// What patterns chose, relative to their root.
+#[derive(Default)]
+struct Listing {
+    files: Vec<String>,
+    directories: Vec<String>,
+}
+
+/// The patterns of a [`SourceFiles`], compiled.
+struct Patterns {
+    include: Option<GlobSet>,
+    exclude: GlobSet,
+}
+
+impl Patterns {
+    fn new(files: &SourceFiles) -> Result<Self, PlanError> {
+        let include = if files.include.is_empty() {
+            None
+        } else {
+            Some(glob_set(&files.include)?)
+        };
+        Ok(Self {
+            include,
+            exclude: glob_set(&files.exclude)?,
+        })
+    }
+
+    fn includes(&self, path: &str) -> bool {
+        self.include
+            .as_ref()
+            .is_none_or(|include| include.is_match(path))
+    }
+
+    fn excludes(&self, path: &str) -> bool {
+        self.exclude.is_match(path)
+    }
+}
+
+/// Globs in which `*` stays within a component, and a directory means what is below it.
+pub(crate) fn glob_set(patterns: &[String]) -> Result<GlobSet, PlanError> {
+    let wrong = |pattern: &str, error: &globset::Error| PlanError::Pattern {
+        pattern: pattern.to_owned(),
+        reason: error.kind().to_string(),
+    };
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let trimmed = pattern.trim_start_matches("./").trim_end_matches('/');
+        for text in [trimmed.to_owned(), format!("{trimmed}/**")] {
+            let glob = GlobBuilder::new(&text).literal_separator(true).build();
+            set.add(glob.map_err(|error| wrong(pattern, &error))?);
+        }
+    }
+    set.build().map_err(|error| wrong("", &error))
+}

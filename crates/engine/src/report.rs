@@ -1,0 +1,134 @@
+//! What a build reports when it is over: the types of the JSON report.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use synth_core::{Artifact, Diagnostic, Phase};
+
+/// The version of the report's shape. A field added leaves it; anything else raises it.
+pub const REPORT_VERSION: u32 = 1;
+
+/// A build, from its start to its end.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BuildReport {
+    /// The version of this report's shape.
+    pub version: u32,
+    /// The build's own name, for its logs.
+    pub build: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The environment selected, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Whether every target was built.
+    pub success: bool,
+    /// From start to end, in milliseconds.
+    pub duration_ms: u64,
+    /// The targets, in the configuration's order.
+    pub targets: Vec<TargetReport>,
+    /// What belongs to no target.
+    #[serde(default)]
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// How a target ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetStatus {
+    /// At least one of its actions was executed.
+    Built,
+    /// All its results were in the cache, and its outputs were put in place from there.
+    Cached,
+    /// All its results were in the cache, and its outputs in place.
+    UpToDate,
+    /// One of its actions failed.
+    Failed,
+    /// A target that it needs failed.
+    Skipped,
+    /// The build was stopped before it was done.
+    Cancelled,
+}
+
+impl TargetStatus {
+    /// Whether its outputs are there.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Built | Self::Cached | Self::UpToDate)
+    }
+}
+
+/// A target's part of a build.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TargetReport {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// How it ended.
+    pub status: TargetStatus,
+    /// From the start of its first action to its end, in milliseconds.
+    pub duration_ms: u64,
+    /// Its actions, in the plan's order.
+    pub actions: Vec<ActionReport>,
+    /// What it has to say; errors first.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What it left. Empty unless it succeeded.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// How an action ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionStatus {
+    /// It ran and succeeded.
+    Executed,
+    /// Its result was in the cache.
+    Cached,
+    /// It ran and failed.
+    Failed,
+    /// Something it depends on failed.
+    Skipped,
+    /// The build was stopped before it was done.
+    Cancelled,
+}
+
+/// An action's part of a build.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ActionReport {
+    /// Its name in the plan.
+    pub id: String,
+    /// What it is for.
+    pub phase: Phase,
+    /// What a person is told.
+    pub description: String,
+    /// How it ended.
+    pub status: ActionStatus,
+    /// How long it took in this build, in milliseconds.
+    pub duration_ms: u64,
+    /// The digest of the action, its name in the cache; none when it was not reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The exit code of the process that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Its log, relative to the project's root; none when it was not executed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// The last lines of the log of an action that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
+}
+
+impl BuildReport {
+    /// The JSON Schema (2020-12) of the report.
+    #[must_use]
+    pub fn schema() -> Value {
+        synth_core::settings_schema::<Self>()
+    }
+
+    /// All diagnostics of all targets.
+    pub fn all_diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
+        let targets = self.targets.iter().flat_map(|target| &target.diagnostics);
+        self.diagnostics.iter().chain(targets)
+    }
+}

@@ -1,0 +1,536 @@
+//! Drives the action graph to its end: hands actions to the executor, at most so many at once,
+//! and answers each that ends. Knows no processes and writes no reports.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use synth_core::{BuildTarget, Diagnostic, Digest, Plan, TargetDescription, TargetSpec};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::action_graph::{ActionGraph, ActionIndex, ActionState, TargetState};
+use crate::commit::Outputs;
+use crate::config::{FailureStrategy, Pipeline};
+use crate::event::{Event, Observer};
+use crate::executor::{Ended, Execution, LocalExecutor};
+use crate::inputs::{Available, input_tree};
+use crate::key::action_digest;
+use crate::project::Project;
+use crate::report::ActionStatus;
+use crate::store::{CachedAction, Store};
+use crate::tree::Tree;
+
+/// What a build works with, whatever it builds.
+pub(crate) struct Workshop {
+    pub(crate) project: Arc<Project>,
+    pub(crate) store: Store,
+    pub(crate) executor: LocalExecutor,
+    pub(crate) outputs: Outputs,
+    pub(crate) logs: PathBuf,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) jobs: NonZeroUsize,
+    pub(crate) use_cache: bool,
+    /// The user's: when it is cancelled, so is the build.
+    pub(crate) cancel: CancellationToken,
+}
+
+/// A target with its kind.
+pub(crate) struct PlannedTarget {
+    pub(crate) spec: TargetSpec,
+    pub(crate) kind: Arc<dyn BuildTarget>,
+    pub(crate) description: TargetDescription,
+    pub(crate) plan: Plan,
+}
+
+/// What became of an action.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ActionRecord {
+    pub(crate) digest: Option<Digest>,
+    pub(crate) duration: Duration,
+    pub(crate) log: Option<PathBuf>,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) result: Option<CachedAction>,
+}
+
+/// What became of a target, beyond its actions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TargetRecord {
+    pub(crate) started: Option<Instant>,
+    pub(crate) duration: Duration,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// What it exports, once it is proven.
+    pub(crate) tree: Option<Tree>,
+    /// Whether its outputs are in place.
+    pub(crate) committed: bool,
+    /// Whether they had to be written.
+    pub(crate) written: bool,
+}
+
+/// A build under way.
+pub(crate) struct Schedule<'a> {
+    pub(crate) pipeline: &'a Pipeline,
+    pub(crate) targets: &'a [PlannedTarget],
+    pub(crate) graph: ActionGraph,
+    pub(crate) actions: Vec<ActionRecord>,
+    pub(crate) records: Vec<TargetRecord>,
+    workshop: Arc<Workshop>,
+    /// Ends what is running: cancelled with the user's own, or when a failure stops all.
+    stop: CancellationToken,
+    running: JoinSet<Done>,
+    finished: BTreeSet<usize>,
+    on_target: &'a mut dyn FnMut(&Finished<'_>),
+}
+
+/// A target that has ended, for whoever reports it.
+pub(crate) struct Finished<'a> {
+    pub(crate) index: usize,
+    pub(crate) graph: &'a ActionGraph,
+    pub(crate) actions: &'a [ActionRecord],
+    pub(crate) record: &'a TargetRecord,
+}
+
+/// The end of something that ran beside.
+enum Done {
+    Action(ActionIndex, Box<ActionRecord>, ActionState),
+    Commit(usize, Result<bool, Diagnostic>),
+}
+
+impl<'a> Schedule<'a> {
+    pub(crate) fn new(
+        pipeline: &'a Pipeline,
+        targets: &'a [PlannedTarget],
+        graph: ActionGraph,
+        workshop: Arc<Workshop>,
+        on_target: &'a mut dyn FnMut(&Finished<'_>),
+    ) -> Self {
+        Self {
+            pipeline,
+            targets,
+            actions: vec![ActionRecord::default(); graph.len()],
+            records: vec![TargetRecord::default(); targets.len()],
+            graph,
+            stop: workshop.cancel.child_token(),
+            workshop,
+            running: JoinSet::new(),
+            finished: BTreeSet::new(),
+            on_target,
+        }
+    }
+
+    /// Runs everything to its end.
+    pub(crate) async fn run(&mut self) {
+        self.graph.prove_empty_targets();
+        self.settle_targets();
+        loop {
+            self.start_ready();
+            let Some(done) = self.running.join_next().await else {
+                break;
+            };
+            match done {
+                Ok(Done::Action(index, record, state)) => self.action_done(index, *record, state),
+                Ok(Done::Commit(target, result)) => self.commit_done(target, result),
+                // A task of the engine's own that panicked: nothing can be relied on any more.
+                Err(error) => {
+                    self.stop.cancel();
+                    if let Some(record) = self.records.first_mut() {
+                        record.diagnostics.push(
+                            Diagnostic::error("internal", "synth itself failed").caused_by(&error),
+                        );
+                    }
+                }
+            }
+            self.settle_targets();
+        }
+        self.graph.cancel_waiting();
+        for index in 0..self.targets.len() {
+            self.report_target(index);
+        }
+    }
+
+    fn start_ready(&mut self) {
+        while self.running.len() < self.workshop.jobs.get() && !self.stop.is_cancelled() {
+            let Some(index) = self.graph.next_ready() else {
+                break;
+            };
+            self.start(index);
+        }
+    }
+
+    fn start(&mut self, index: ActionIndex) {
+        self.graph.transition(index, ActionState::Running);
+        let target = self.graph.node(index).target;
+        self.records[target]
+            .started
+            .get_or_insert_with(Instant::now);
+        let planned = &self.targets[target];
+        let job = ActionJob {
+            workshop: Arc::clone(&self.workshop),
+            action: self.graph.node(index).action.clone(),
+            target: planned.spec.name.clone(),
+            kind: Arc::clone(&planned.kind),
+            description: planned.description.clone(),
+            available: self.available(target),
+            stop: self.stop.clone(),
+        };
+        self.running.spawn(async move {
+            let (record, state) = job.run().await;
+            Done::Action(index, Box::new(record), state)
+        });
+    }
+
+    /// What the target's earlier actions and the targets it needs have left.
+    fn available(&self, target: usize) -> Available {
+        let mut available = Available::default();
+        for index in self.graph.actions_of(target) {
+            if let Some(result) = &self.actions[*index].result {
+                let id = self.graph.node(*index).action.id.clone();
+                available.outputs.insert(id, result.outputs.clone());
+            }
+        }
+        for needed in self.graph.needs_of(target) {
+            if let Some(tree) = &self.records[*needed].tree {
+                let name = self.targets[*needed].spec.name.clone();
+                available.targets.insert(name, tree.clone());
+            }
+        }
+        available
+    }
+
+    fn action_done(&mut self, index: ActionIndex, record: ActionRecord, state: ActionState) {
+        let node = self.graph.node(index);
+        self.workshop.observer.notify(&Event::ActionFinished {
+            target: self.targets[node.target].spec.name.clone(),
+            action: node.action.id.clone(),
+            description: node.action.description.clone(),
+            status: action_status(state),
+            duration: record.duration,
+        });
+        self.actions[index] = record;
+        self.graph.transition(index, state);
+        if state == ActionState::Failed {
+            self.failure();
+        }
+    }
+
+    fn failure(&mut self) {
+        if self.pipeline.failure_strategy != FailureStrategy::Continue {
+            self.stop.cancel();
+        }
+    }
+
+    /// Carries on with every target whose last action is over.
+    fn settle_targets(&mut self) {
+        for index in 0..self.targets.len() {
+            if self.graph.target_state(index) == TargetState::Proven
+                && self.records[index].tree.is_none()
+            {
+                self.prove(index);
+            }
+            self.report_target_if_over(index);
+        }
+        let all_proven = (0..self.targets.len())
+            .all(|index| self.records[index].tree.is_some() && !self.finished.contains(&index));
+        if self.pipeline.failure_strategy == FailureStrategy::Rollback
+            && all_proven
+            && !self.targets.is_empty()
+            && self.running.is_empty()
+            && !self.stop.is_cancelled()
+        {
+            for index in 0..self.targets.len() {
+                self.start_commit(index);
+            }
+        }
+    }
+
+    /// All of a target's actions have succeeded: puts together what it exports.
+    fn prove(&mut self, index: usize) {
+        match self.exported_tree(index) {
+            Ok(tree) => {
+                self.records[index].tree = Some(tree);
+                if self.pipeline.failure_strategy == FailureStrategy::Rollback {
+                    // Its outputs are put in place with all others; what needs it goes on.
+                    self.graph.target_transition(index, TargetState::Done);
+                } else {
+                    self.start_commit(index);
+                }
+            }
+            Err(problem) => self.target_failed(index, problem),
+        }
+    }
+
+    fn exported_tree(&self, index: usize) -> Result<Tree, Diagnostic> {
+        let planned = &self.targets[index];
+        let mut tree = Tree::default();
+        for export in &planned.plan.exports {
+            let entry = self
+                .graph
+                .actions_of(index)
+                .iter()
+                .filter(|action| self.graph.node(**action).action.id == export.action)
+                .find_map(|action| self.actions[*action].result.as_ref())
+                .and_then(|result| result.outputs.get(&export.output));
+            let broken = |reason: String| {
+                Diagnostic::error(
+                    "plan.broken",
+                    format!(
+                        "the exports of target `{}` can't be put together",
+                        planned.spec.name
+                    ),
+                )
+                .cause(reason)
+            };
+            let entry = entry.ok_or_else(|| broken(format!("`{}` is not there", export.output)))?;
+            let path = synth_core::ProjectPath::parse(&export.path)
+                .map_err(|error| broken(error.to_string()))?;
+            tree.insert(path.as_str(), entry.clone())
+                .map_err(|conflict| broken(conflict.to_string()))?;
+        }
+        Ok(tree)
+    }
+
+    fn start_commit(&mut self, index: usize) {
+        let Some(tree) = self.records[index].tree.clone() else {
+            return;
+        };
+        let workshop = Arc::clone(&self.workshop);
+        let spec = self.targets[index].spec.clone();
+        self.running.spawn_blocking(move || {
+            let result = if workshop.outputs.is_current(&spec, &tree) {
+                Ok(false)
+            } else {
+                workshop.outputs.commit(&spec, &tree).map(|()| true)
+            };
+            Done::Commit(index, result)
+        });
+    }
+
+    fn commit_done(&mut self, index: usize, result: Result<bool, Diagnostic>) {
+        match result {
+            Ok(written) => {
+                self.records[index].committed = true;
+                self.records[index].written = written;
+                self.graph.target_transition(index, TargetState::Done);
+                self.report_target(index);
+            }
+            Err(problem) => self.target_failed(index, problem),
+        }
+    }
+
+    fn target_failed(&mut self, index: usize, problem: Diagnostic) {
+        let name = &self.targets[index].spec.name;
+        let problem = self.pipeline.locate(name, problem);
+        self.records[index].diagnostics.push(problem);
+        self.graph.target_transition(index, TargetState::Failed);
+        self.failure();
+        self.report_target_if_over(index);
+    }
+
+    fn report_target_if_over(&mut self, index: usize) {
+        let over = self
+            .graph
+            .actions_of(index)
+            .iter()
+            .all(|action| self.graph.node(*action).state.is_over());
+        if over && self.graph.target_state(index) == TargetState::Failed {
+            self.report_target(index);
+        }
+    }
+
+    fn report_target(&mut self, index: usize) {
+        if !self.finished.insert(index) {
+            return;
+        }
+        let record = &mut self.records[index];
+        record.duration = record.started.map(|at| at.elapsed()).unwrap_or_default();
+        (self.on_target)(&Finished {
+            index,
+            graph: &self.graph,
+            actions: &self.actions,
+            record: &self.records[index],
+        });
+    }
+}
+
+pub(crate) fn action_status(state: ActionState) -> ActionStatus {
+    match state {
+        ActionState::Executed => ActionStatus::Executed,
+        ActionState::Cached => ActionStatus::Cached,
+        ActionState::Failed => ActionStatus::Failed,
+        ActionState::Skipped => ActionStatus::Skipped,
+        ActionState::Waiting | ActionState::Running | ActionState::Cancelled => {
+            ActionStatus::Cancelled
+        }
+    }
+}
+
+/// One action with all that it takes to bring it to its end.
+struct ActionJob {
+    workshop: Arc<Workshop>,
+    action: synth_core::Action,
+    target: String,
+    kind: Arc<dyn BuildTarget>,
+    description: TargetDescription,
+    available: Available,
+    stop: CancellationToken,
+}
+
+impl ActionJob {
+    async fn run(self) -> (ActionRecord, ActionState) {
+        let started = Instant::now();
+        let mut record = ActionRecord::default();
+        let state = self.carry_out(&mut record).await;
+        record.duration = started.elapsed();
+        (record, state)
+    }
+
+    async fn carry_out(&self, record: &mut ActionRecord) -> ActionState {
+        let inputs = match self.look_up(record).await {
+            Ok(Some(inputs)) => inputs,
+            Ok(None) => return ActionState::Cached,
+            Err(problem) => {
+                record.diagnostics.push(problem);
+                return ActionState::Failed;
+            }
+        };
+        if self.stop.is_cancelled() {
+            return ActionState::Cancelled;
+        }
+        let log = self.workshop.logs.join(format!(
+            "{}.{}.log",
+            self.target,
+            file_name(&self.action.id)
+        ));
+        record.log = Some(log.clone());
+        self.workshop.observer.notify(&Event::ActionStarted {
+            target: self.target.clone(),
+            action: self.action.id.clone(),
+            phase: self.action.phase,
+            description: self.action.description.clone(),
+        });
+        match self.execute(inputs, &log).await {
+            Ended::Succeeded(result) => self.keep(result, record).await,
+            Ended::Cancelled => ActionState::Cancelled,
+            Ended::Failed {
+                diagnostics,
+                exit_code,
+            } => {
+                record.diagnostics.extend(diagnostics);
+                record.exit_code = exit_code;
+                ActionState::Failed
+            }
+        }
+    }
+
+    /// Lays out the inputs; none when the result is known already, and then it is recorded.
+    async fn look_up(&self, record: &mut ActionRecord) -> Result<Option<Tree>, Diagnostic> {
+        let workshop = Arc::clone(&self.workshop);
+        let (action, available) = (self.action.clone(), self.available.clone());
+        let description = self.description.clone();
+        let looked_up = tokio::task::spawn_blocking(move || {
+            let inputs = input_tree(&action, &workshop.project, &available)?;
+            let digest = action_digest(&action, &inputs, &description);
+            let known = if workshop.use_cache {
+                workshop
+                    .store
+                    .get_action(&digest, &action.outputs)
+                    .map_err(|error| {
+                        Diagnostic::error("store.read", "the action cache can't be read")
+                            .caused_by(&error)
+                    })?
+            } else {
+                None
+            };
+            Ok((inputs, digest, known))
+        });
+        let (inputs, digest, known) = looked_up.await.unwrap_or_else(|error| {
+            Err(Diagnostic::error("internal", "synth itself failed").caused_by(&error))
+        })?;
+        record.digest = Some(digest);
+        Ok(match known {
+            Some(result) => {
+                record
+                    .diagnostics
+                    .extend(result.outcome.diagnostics.clone());
+                record.result = Some(result);
+                None
+            }
+            None => Some(inputs),
+        })
+    }
+
+    async fn execute(&self, inputs: Tree, log: &Path) -> Ended {
+        let observer = Arc::clone(&self.workshop.observer);
+        let (target, action) = (self.target.clone(), self.action.id.clone());
+        let progress = move |message: &str| {
+            observer.notify(&Event::ActionProgress {
+                target: target.clone(),
+                action: action.clone(),
+                message: message.to_owned(),
+            });
+        };
+        let execution = Execution {
+            action: self.action.clone(),
+            label: format!("{}.{}", self.target, file_name(&self.action.id)),
+            kind: Arc::clone(&self.kind),
+            inputs,
+            log: log.to_owned(),
+            cancel: self.stop.clone(),
+            progress: Arc::new(progress),
+        };
+        self.workshop.executor.execute(execution).await
+    }
+
+    async fn keep(&self, result: CachedAction, record: &mut ActionRecord) -> ActionState {
+        record
+            .diagnostics
+            .extend(result.outcome.diagnostics.clone());
+        record.result = Some(result.clone());
+        let Some(digest) = record.digest.clone() else {
+            return ActionState::Executed;
+        };
+        let (store, outputs) = (self.workshop.store.clone(), self.action.outputs.clone());
+        let kept =
+            tokio::task::spawn_blocking(move || store.put_action(&digest, &outputs, &result));
+        if let Ok(Err(error)) = kept.await {
+            record.diagnostics.push(
+                Diagnostic::warning("store.write", "a result can't be kept for the next build")
+                    .caused_by(&error),
+            );
+        }
+        ActionState::Executed
+    }
+}
+
+/// An action's id as part of a file name.
+fn file_name(id: &str) -> String {
+    id.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect()
+}
+
+/// Attributes of the artifacts of one kind, gathered from a target's actions.
+pub(crate) fn attributes(
+    target: usize,
+    graph: &ActionGraph,
+    actions: &[ActionRecord],
+    artifact_kind: &str,
+) -> BTreeMap<String, String> {
+    graph
+        .actions_of(target)
+        .iter()
+        .filter_map(|index| actions[*index].result.as_ref())
+        .filter_map(|result| result.outcome.attributes.get(artifact_kind))
+        .flatten()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
