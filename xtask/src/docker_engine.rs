@@ -140,7 +140,7 @@ dockerd --host "unix://$directory/docker.sock" --group "$group" \
 read -r _
 kill $!
 wait
-rm -rf "$directory/data" "$directory/run"
+rm -rf "$directory"
 "#;
 
 impl PrivateEngine {

@@ -1,6 +1,12 @@
 //! The repository's own rules, checked as tests: who may know whom, how files begin and how long
 //! they are, and that the documents tell of what is there.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,169 @@
+//! The commands beside `build`, and what all of them have in common.
+
+use std::fs;
+
+use crate::workspace::{Workspace, assert_run, text};
+
+const TWO_SITES: &str = r#"name = "shop"
+
+[targets.site]
+type = "static"
+source_path = "web"
+
+[targets.image]
+type = "docker"
+source_path = "deploy"
+needs = ["site"]
+"#;
+
+fn shop() -> Workspace {
+    Workspace::with_files([
+        ("synth.toml", TWO_SITES),
+        (
+            "web/index.html",
+            "<!doctype html><html lang=\"en\"><title>Shop</title><h1>Shop</h1></html>\n",
+        ),
+        (
+            "deploy/Dockerfile",
+            "FROM scratch\nCOPY --from=site . /srv\n",
+        ),
+    ])
+}
+
+#[test]
+fn a_plan_is_shown_as_a_tree() {
+    assert_run!(shop().synth(["plan"]), @"");
+}
+
+#[test]
+fn a_plan_is_shown_as_a_graph() {
+    assert_run!(shop().synth(["plan", "--format", "dot"]), @"");
+}
+
+#[test]
+fn a_plan_is_shown_as_json() {
+    let plan = shop()
+        .synth(["plan", "--format", "json"])
+        .succeeded()
+        .json();
+    let targets: Vec<&str> = plan["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|target| text(&target["name"]))
+        .collect();
+    assert_eq!(targets, ["site", "image"]);
+}
+
+#[test]
+fn a_plan_builds_nothing() {
+    let workspace = shop();
+    workspace.synth(["plan"]).succeeded();
+    assert!(!workspace.path("dist").exists());
+}
+
+#[test]
+fn a_check_lists_the_tools() {
+    let workspace = Workspace::with_files([
+        (
+            "synth.toml",
+            "[targets.site]\ntype = \"static\"\nsource_path = \"web\"\nbuild_command = [\"pagewright\"]\nbuild_output = \"out\"\n",
+        ),
+        ("web/page.md", "# Shop\n"),
+    ]);
+    assert_run!(workspace.synth(["check"]), @"");
+}
+
+#[test]
+fn a_check_without_problems_succeeds() {
+    assert_run!(shop().synth(["check"]), @"");
+}
+
+#[test]
+fn a_build_tells_plain_lines_and_a_table() {
+    assert_run!(shop().synth(["build"]), @"");
+}
+
+#[test]
+fn a_quiet_build_tells_nothing() {
+    assert_run!(shop().synth(["build", "--quiet"]), @"");
+}
+
+#[test]
+fn some_targets_are_built_with_what_they_need() {
+    let workspace = shop();
+    assert_eq!(
+        workspace.build(["site"]).succeeded().statuses(),
+        "site built"
+    );
+    let report = workspace.build(["image"]).succeeded();
+    assert_eq!(report.statuses(), "site up_to_date, image built");
+}
+
+#[test]
+fn an_unknown_target_is_told_with_the_nearest_known_one() {
+    assert_run!(shop().synth(["build", "imgae"]), @"");
+}
+
+#[test]
+fn outputs_that_were_changed_or_removed_are_put_back() {
+    let workspace = shop();
+    workspace.build([""; 0]).succeeded();
+    let before = workspace.digest("dist");
+    fs::remove_dir_all(workspace.path("dist/image")).unwrap();
+    workspace.write("dist/site/index.html", "damaged\n");
+    let report = workspace.build([""; 0]).succeeded();
+    assert_eq!(report.executed(), [] as [String; 0]);
+    assert_eq!(workspace.digest("dist"), before);
+}
+
+#[test]
+fn clean_removes_what_was_built_and_nothing_else() {
+    let workspace = shop();
+    workspace.build([""; 0]).succeeded();
+    workspace.write("notes.txt", "mine\n");
+    assert_run!(workspace.synth(["clean"]), @"");
+    let mut left = workspace.files("");
+    left.retain(|path| !path.starts_with(".synth/"));
+    assert_eq!(
+        left,
+        [
+            "deploy/Dockerfile",
+            "notes.txt",
+            "synth.toml",
+            "web/index.html"
+        ]
+    );
+}
+
+#[test]
+fn another_directory_is_chosen_with_c() {
+    let workspace = shop();
+    let nested = workspace.path("deep/down");
+    fs::create_dir_all(&nested).unwrap();
+    let mut command = workspace.command(["-C", "../..", "build", "--quiet"]);
+    assert!(command.current_dir(nested).status().unwrap().success());
+    assert!(workspace.path("dist/site/index.html").exists());
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_told() {
+    assert_run!(shop().synth(["-C", "nowhere", "build"]), @"");
+}
+
+#[test]
+fn help_tells_the_commands_and_exit_codes() {
+    assert_run!(shop().synth(["--help"]), @"");
+}
+
+#[test]
+fn a_wrong_command_line_is_told_with_the_nearest_right_one() {
+    assert_run!(shop().synth(["bild"]), @"");
+    assert_run!(shop().synth(["build", "--formt", "json"]), @"");
+}
+
+#[test]
+fn a_store_that_cannot_be_used_is_told() {
+    let workspace = shop().variable("XDG_CACHE_HOME", "/dev/null/cache");
+    assert_run!(workspace.synth(["build"]), @"");
+}

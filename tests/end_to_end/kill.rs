@@ -1,0 +1,157 @@
+//! The binary killed or interrupted in the middle of its work: what was there before stays whole.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::workspace::Workspace;
+
+const OUTPUTS: [&str; 3] = ["dist/api", "dist/site", "dist/image"];
+
+#[test]
+fn a_build_killed_at_any_moment_leaves_the_earlier_outputs_whole() {
+    let workspace = Workspace::with_example("storefront");
+    workspace.build([""; 0]).succeeded();
+    let lines = rebuild_everything(&workspace, 0);
+    assert!(lines >= 5, "a rebuild tells of its progress: {lines} lines");
+    let mut killed = 0;
+    for moment in 1..=10_usize {
+        let before = OUTPUTS.map(|path| workspace.digest(path));
+        edit_everything(&workspace, moment);
+        // Ten places spread over the lines of a whole rebuild, some time after each.
+        let line = moment * lines / 11;
+        let delay = Duration::from_millis(37 * u64::try_from(moment).unwrap() % 101);
+        let mut build = start(&workspace);
+        let told = told(&mut build);
+        for _ in 0..line {
+            if told.recv().is_err() {
+                break;
+            }
+        }
+        // Gone on as soon as the build ends: nothing then is sent any more.
+        while told.recv_timeout(delay).is_ok() {}
+        build.kill().unwrap();
+        killed += usize::from(build.wait().unwrap().signal() == Some(9));
+        let after = OUTPUTS.map(|path| workspace.digest(path));
+
+        workspace.build([""; 0]).succeeded();
+        let next = OUTPUTS.map(|path| workspace.digest(path));
+        for (index, path) in OUTPUTS.iter().enumerate() {
+            let whole = [&before[index], &next[index]];
+            assert!(
+                whole.contains(&&after[index]),
+                "{path} is neither the earlier nor the later one after a kill at line {line}"
+            );
+        }
+        assert_no_leftovers(&workspace);
+    }
+    assert_eq!(killed, 10, "builds that were killed before they ended");
+}
+
+#[test]
+fn an_interrupted_build_says_so_and_leaves_the_earlier_outputs() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let workspace = Workspace::with_files([
+            (
+                "synth.toml",
+                "[targets.site]\ntype = \"static\"\nsource_path = \"web\"\nbuild_command = \"sh build.sh\"\nbuild_output = \"out\"\n",
+            ),
+            (
+                "web/build.sh",
+                "mkdir -p out\necho '<!doctype html><title>One</title>' > out/index.html\n",
+            ),
+        ]);
+        workspace.build([""; 0]).succeeded();
+        let before = workspace.digest("dist/site");
+        // Waits for what never comes, and tells that it does.
+        workspace.write(
+            "web/build.sh",
+            format!(
+                "echo $$ > '{}'\nexec sleep 1000\n",
+                workspace.beside("running").display()
+            ),
+        );
+        let mut build = start(&workspace);
+        let told = told(&mut build);
+        let running = workspace.beside("running");
+        while !running.exists() && build.try_wait().unwrap().is_none() {
+            let _ = told.recv_timeout(Duration::from_millis(10));
+        }
+        let process = Pid::from_raw(i32::try_from(build.id()).unwrap()).unwrap();
+        kill_process(process, signal).unwrap();
+        assert_eq!(build.wait().unwrap().code(), Some(code));
+        assert_eq!(workspace.digest("dist/site"), before);
+        let child = std::fs::read_to_string(&running).unwrap();
+        let child = Pid::from_raw(child.trim().parse().unwrap()).unwrap();
+        assert!(
+            rustix::process::test_kill_process(child).is_err(),
+            "the command was ended too"
+        );
+    }
+}
+
+/// Builds after an edit of every target; how many lines it told on the way.
+fn rebuild_everything(workspace: &Workspace, edit: usize) -> usize {
+    edit_everything(workspace, edit);
+    let mut build = start(workspace);
+    let lines = told(&mut build).iter().count();
+    assert!(build.wait().unwrap().success());
+    lines
+}
+
+fn edit_everything(workspace: &Workspace, edit: usize) {
+    let mut edited = BTreeSet::new();
+    for path in workspace.files("") {
+        let generated =
+            path.starts_with("dist/") || path.starts_with(".synth/") || path.contains("test");
+        let comment = match path.rsplit_once('.') {
+            _ if generated => continue,
+            Some((_, "py")) => format!("# edit {edit}\nEDIT_{edit} = {edit}\n"),
+            Some((_, "css")) => format!(".edit-{edit} {{ order: {edit}; }}\n"),
+            _ => continue,
+        };
+        if edited.insert(path.rsplit_once('.').map(|(_, end)| end.to_owned())) {
+            workspace.append(&path, &comment);
+        }
+    }
+    assert_eq!(
+        edited.len(),
+        2,
+        "a Python file and a style sheet were edited"
+    );
+}
+
+fn start(workspace: &Workspace) -> Child {
+    let mut command = workspace.command(["build", "-v"]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// The lines that a build tells on standard error, as they come.
+fn told(build: &mut Child) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    let lines = BufReader::new(build.stderr.take().unwrap()).lines();
+    thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+fn assert_no_leftovers(workspace: &Workspace) {
+    let mut beside: Vec<String> = std::fs::read_dir(workspace.path("dist"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    beside.sort();
+    assert_eq!(beside, ["api", "image", "site"]);
+}

@@ -1,0 +1,24 @@
+//! What a user sees of the built binary, with real tools and real projects. `cargo xtask e2e`
+//! installs those, and hands them over in the variables that `workspace` reads.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod bad_configuration;
+mod bad_sources;
+mod commands;
+mod configuration;
+mod docker_engine;
+mod image;
+mod init;
+mod kill;
+mod node;
+mod python;
+mod real_projects;
+mod reproducible;
+mod storefront;
+mod workspace;
