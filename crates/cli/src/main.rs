@@ -1,2 +1,7 @@
-//! The `synth` command.
-fn main() {}
+//! The `synth` command. Everything is in the library beside it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    synth_cli::main()
+}

@@ -1,0 +1,102 @@
+//! `synth build`.
+
+use std::sync::Arc;
+
+use synth_core::{Diagnostic, Severity};
+use synth_engine::{BuildError, BuildOptions, BuildReport, CancellationToken, Pipeline, Registry};
+
+use super::signals::Signals;
+use super::{Outcome, load, print, print_json};
+use crate::arguments::{BuildArguments, Global, ReportFormat};
+use crate::exit;
+use crate::render::progress::{Amount, Progress};
+use crate::render::{diagnostics, table};
+
+pub(crate) fn run(global: &Global, arguments: &BuildArguments, registry: &Registry) -> Outcome {
+    let pipeline = load(global, &arguments.targets.targets, registry)?;
+    let amount = match (global.quiet, global.verbose) {
+        (true, _) => Amount::Quiet,
+        (false, true) => Amount::Verbose,
+        (false, false) => Amount::Normal,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            vec![Diagnostic::error("internal", "no threads can be started").caused_by(&error)]
+        })?;
+    runtime.block_on(build(global, arguments, &pipeline, registry, amount))
+}
+
+async fn build(
+    global: &Global,
+    arguments: &BuildArguments,
+    pipeline: &Pipeline,
+    registry: &Registry,
+    amount: Amount,
+) -> Outcome {
+    let cancel = CancellationToken::new();
+    let signals = Signals::listen(cancel.clone()).map_err(|error| {
+        vec![Diagnostic::error("internal", "signals can't be received").caused_by(&error)]
+    })?;
+    let options = BuildOptions {
+        jobs: arguments.jobs,
+        use_cache: !arguments.no_cache,
+        cancel: cancel.clone(),
+        observer: Arc::new(Progress::new(amount)),
+        ..BuildOptions::default()
+    };
+    let report = synth_engine::build(pipeline, registry, &options)
+        .await
+        .map_err(BuildError::into_diagnostics)?;
+    show(global, arguments, &report, pipeline)?;
+    if let Some(code) = signals.exit_code() {
+        return Ok(code);
+    }
+    if !report.success {
+        return Ok(exit::of_failures(report.all_diagnostics()));
+    }
+    #[cfg(feature = "docker")]
+    if arguments.load {
+        super::load::images(&report, pipeline, &cancel).await?;
+    }
+    Ok(exit::SUCCESS)
+}
+
+fn show(
+    global: &Global,
+    arguments: &BuildArguments,
+    report: &BuildReport,
+    pipeline: &Pipeline,
+) -> Result<(), Vec<Diagnostic>> {
+    if arguments.format == ReportFormat::Json {
+        return print_json(report);
+    }
+    if !global.quiet {
+        diagnostics::show(&report.diagnostics, Some(&pipeline.root));
+    }
+    for target in &report.targets {
+        let mut shown = target.clone();
+        if global.quiet {
+            shown
+                .diagnostics
+                .retain(|diagnostic| diagnostic.severity == Severity::Error);
+        }
+        table::show_target(&shown, &pipeline.root);
+        if global.verbose {
+            for action in &target.actions {
+                if let Some(log) = &action.log {
+                    anstream::eprintln!("{:>10} {}: {}: {log}", "log", target.name, action.id);
+                }
+            }
+        }
+    }
+    if !global.quiet {
+        print(&format!(
+            "{}\n\n{}",
+            table::of_report(report),
+            table::summary(report)
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! `synth clean`.
+
+use synth_engine::{BuildOptions, Registry};
+
+use super::{Outcome, load, print};
+use crate::arguments::{Global, TargetArguments};
+use crate::exit;
+
+pub(crate) fn run(global: &Global, arguments: &TargetArguments, registry: &Registry) -> Outcome {
+    let mut pipeline = load(global, &[], registry)?;
+    let names = &arguments.targets;
+    if !names.is_empty() {
+        // What a target needs is not cleaned with it.
+        pipeline = pipeline.select(names)?;
+        pipeline
+            .targets
+            .retain(|target| names.contains(&target.name));
+    }
+    let removed = synth_engine::clean(&pipeline, registry, &BuildOptions::default())?;
+    if !global.quiet {
+        for path in &removed {
+            print(&format!("removed {path}"));
+        }
+        if removed.is_empty() {
+            print("nothing to remove");
+        }
+    }
+    Ok(exit::SUCCESS)
+}

@@ -1,0 +1,94 @@
+//! One file a command: arguments resolved, the engine asked, the answer shown.
+
+mod build;
+mod check;
+mod clean;
+mod init;
+#[cfg(feature = "docker")]
+mod load;
+mod plan;
+mod schema;
+mod signals;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use synth_core::Diagnostic;
+use synth_engine::{LoadOptions, Pipeline, Registry};
+
+use crate::arguments::{Arguments, Command, Global};
+use crate::render::diagnostics;
+use crate::{exit, kinds};
+
+/// Does what was asked for; gives the exit code.
+pub(crate) fn run(arguments: &Arguments) -> u8 {
+    let global = &arguments.global;
+    let registry = kinds();
+    let result = match &arguments.command {
+        Command::Build(arguments) => build::run(global, arguments, &registry),
+        Command::Plan(arguments) => plan::run(global, arguments, &registry),
+        Command::Check(arguments) => check::run(global, arguments, &registry),
+        Command::Clean(arguments) => clean::run(global, arguments, &registry),
+        Command::Init(arguments) => init::run(global, arguments, &registry),
+        Command::Schema(arguments) => schema::run(arguments, &registry),
+    };
+    result.unwrap_or_else(|problems| {
+        diagnostics::show(&problems, directory(global).ok().as_deref());
+        let errors = problems.iter().filter(|problem| problem.is_error()).count();
+        if errors > 1 {
+            anstream::eprintln!("{errors} errors");
+        }
+        exit::of_problems(&problems)
+    })
+}
+
+/// What a command gives: an exit code, or the problems that kept it from beginning.
+type Outcome = Result<u8, Vec<Diagnostic>>;
+
+/// The directory to work in, absolute.
+fn directory(global: &Global) -> Result<PathBuf, Vec<Diagnostic>> {
+    let given = global.directory.as_deref().unwrap_or(Path::new("."));
+    let problem = |error: std::io::Error| {
+        vec![
+            Diagnostic::error(
+                "command.directory",
+                format!("`{}` can't be used as a directory", given.display()),
+            )
+            .caused_by(&error),
+        ]
+    };
+    let directory = std::fs::canonicalize(given).map_err(problem)?;
+    if !directory.is_dir() {
+        return Err(problem(std::io::ErrorKind::NotADirectory.into()));
+    }
+    Ok(directory)
+}
+
+/// The pipeline that the command line means, reduced to the targets it names.
+fn load(
+    global: &Global,
+    targets: &[String],
+    registry: &Registry,
+) -> Result<Pipeline, Vec<Diagnostic>> {
+    let options = LoadOptions {
+        config: global.config.clone(),
+        environment: global.environment.clone(),
+        pipeline: global.pipeline.clone(),
+    };
+    Pipeline::load(&directory(global)?, &options, registry)?.select(targets)
+}
+
+/// Writes to standard output. A reader that has gone away (`| head`) is no failure.
+fn print(text: &str) {
+    let mut output = anstream::stdout();
+    let _ = writeln!(output, "{text}");
+}
+
+/// Writes a value as JSON to standard output.
+fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Vec<Diagnostic>> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| {
+        vec![Diagnostic::error("internal", "the report can't be written").caused_by(&error)]
+    })?;
+    print(&text);
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! What a person sees: diagnostics with their places, progress while it lasts, tables at the end.
+
+pub(crate) mod diagnostics;
+pub(crate) mod progress;
+pub(crate) mod table;
+
+use std::time::Duration;
+
+/// Bytes for people: `1.4 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
+}
+
+/// A duration for people: `340 ms`, `2.1 s`, `3 min 5 s`.
+pub(crate) fn duration(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{:.1} s", duration.as_secs_f64()),
+        _ => format!(
+            "{} min {} s",
+            duration.as_secs() / 60,
+            duration.as_secs() % 60
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        for (milliseconds, shown) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (2_140, "2.1 s"),
+            (185_000, "3 min 5 s"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(milliseconds)), shown);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The table at the end of a build, and what is shown of a failure.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table, presets};
+use synth_core::Artifact;
+use synth_engine::{ActionReport, ActionStatus, BuildReport, TargetReport, TargetStatus};
+
+use super::{diagnostics, duration, size};
+
+/// A build's targets: status, time, where results came from, artifacts.
+pub(crate) fn of_report(report: &BuildReport) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(["target", "status", "time", "actions", "artifacts"]);
+    for target in &report.targets {
+        let artifacts: Vec<String> = target.artifacts.iter().map(artifact).collect();
+        table.add_row([
+            target.name.clone(),
+            status(target.status).to_owned(),
+            duration(Duration::from_millis(target.duration_ms)),
+            actions(&target.actions),
+            artifacts.join("\n"),
+        ]);
+    }
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
+
+/// The line below the table.
+pub(crate) fn summary(report: &BuildReport) -> String {
+    let count = |wanted: fn(TargetStatus) -> bool| {
+        report
+            .targets
+            .iter()
+            .filter(|target| wanted(target.status))
+            .count()
+    };
+    let took = duration(Duration::from_millis(report.duration_ms));
+    let succeeded = count(TargetStatus::is_success);
+    let up_to_date = count(|status| status == TargetStatus::UpToDate);
+    let all = report.targets.len();
+    let (text, color) = if up_to_date == all {
+        (
+            format!("everything is up to date ({took})"),
+            AnsiColor::Green,
+        )
+    } else if succeeded == all {
+        (
+            format!("{all} of {all} targets succeeded in {took}"),
+            AnsiColor::Green,
+        )
+    } else {
+        let failed = count(|status| status == TargetStatus::Failed);
+        let left = all - succeeded - failed;
+        let left = if left == 0 {
+            String::new()
+        } else {
+            format!(", {left} not built")
+        };
+        (
+            format!("{failed} failed{left}, {succeeded} of {all} targets succeeded in {took}"),
+            AnsiColor::Red,
+        )
+    };
+    let style = Style::new().bold().fg_color(Some(color.into()));
+    format!("{style}{text}{style:#}")
+}
+
+/// Everything that a target has to say: diagnostics, and of failed actions their last lines and
+/// their logs.
+pub(crate) fn show_target(target: &TargetReport, root: &Path) {
+    diagnostics::show(&target.diagnostics, Some(root));
+    for action in &target.actions {
+        if action.status != ActionStatus::Failed {
+            continue;
+        }
+        if !action.last_lines.is_empty() {
+            let bold = Style::new().bold();
+            let (name, description) = (&target.name, &action.description);
+            anstream::eprintln!("{bold}{name}: last lines of \"{description}\"{bold:#}");
+            for line in &action.last_lines {
+                anstream::eprintln!("  | {line}");
+            }
+        }
+        if let Some(log) = &action.log {
+            anstream::eprintln!("  log: {log}\n");
+        }
+    }
+}
+
+pub(crate) fn status(status: TargetStatus) -> &'static str {
+    match status {
+        TargetStatus::Built => "built",
+        TargetStatus::Cached => "cached",
+        TargetStatus::UpToDate => "up to date",
+        TargetStatus::Failed => "failed",
+        TargetStatus::Skipped => "skipped",
+        TargetStatus::Cancelled => "cancelled",
+    }
+}
+
+fn actions(actions: &[ActionReport]) -> String {
+    let count = |status| {
+        actions
+            .iter()
+            .filter(|action| action.status == status)
+            .count()
+    };
+    let counts = [
+        (count(ActionStatus::Executed), "executed"),
+        (count(ActionStatus::Cached), "cached"),
+        (count(ActionStatus::Failed), "failed"),
+    ];
+    let shown: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    shown.join(", ")
+}
+
+fn artifact(artifact: &Artifact) -> String {
+    format!(
+        "{}  {}  {}",
+        artifact.path,
+        size(artifact.size),
+        artifact.digest.short()
+    )
+}
