@@ -31,6 +31,12 @@ impl Environment {
                 tools.source_distributions.clone().into(),
             ),
             ("SYNTH_TEST_BASE_IMAGE".into(), BASE_IMAGE.into()),
+            // Each test has a home of its own, but need not download the same again.
+            ("UV_CACHE_DIR".into(), shell.tools().join("cache/uv").into()),
+            (
+                "PIP_CACHE_DIR".into(),
+                shell.tools().join("cache/pip").into(),
+            ),
         ]);
         Ok(Self(variables))
     }
