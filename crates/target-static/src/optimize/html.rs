@@ -1,0 +1,566 @@
+//! Pages, made smaller without changing their tree of elements: runs of white space become one
+//! character, comments go, quotes that nothing needs go, embedded scripts and styles are
+//! minified.
+
+use std::ops::Range;
+
+use synth_core::Diagnostic;
+
+use super::{Minified, Problem, css, js, json};
+use crate::html::{Attribute, Dialect, Tag, Token, tokens};
+
+/// What of a page is made smaller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    /// White space, comments, quotes.
+    pub(crate) markup: bool,
+    /// `<style>`.
+    pub(crate) styles: bool,
+    /// `<script>`.
+    pub(crate) scripts: bool,
+}
+
+/// Elements whose text is shown, or read, as it is written.
+const VERBATIM: [&str; 10] = [
+    "pre",
+    "textarea",
+    "title",
+    "listing",
+    "plaintext",
+    "xmp",
+    "script",
+    "style",
+    "svg",
+    "math",
+];
+
+/// Elements that may stand before the body (HTML, section 13.2.6.4.4).
+const FRAME_ELEMENTS: [&str; 10] = [
+    "html", "head", "base", "link", "meta", "noscript", "script", "style", "template", "title",
+];
+
+/// Comments that something reads: conditional comments, server-side includes, licenses, markers
+/// that scripts look for.
+const KEPT_COMMENTS: [&str; 17] = [
+    "[",
+    "]",
+    "!",
+    "#",
+    "$",
+    "/$",
+    "?",
+    "esi",
+    "ko ",
+    "/ko",
+    "googleon",
+    "googleoff",
+    "noindex",
+    "/noindex",
+    "sse",
+    "/sse",
+    "<",
+];
+
+/// Minifies a page.
+pub(crate) fn minify(text: &str, parts: Parts) -> Minified {
+    let tokens = tokens(text, Dialect::Html);
+    let keeps_inline = pins_inline(&tokens);
+    let mut writer = Writer {
+        text,
+        parts: Parts {
+            styles: parts.styles && !keeps_inline,
+            scripts: parts.scripts && !keeps_inline,
+            ..parts
+        },
+        output: String::with_capacity(text.len()),
+        problems: Vec::new(),
+        verbatim: Vec::new(),
+        region: Region::Body,
+        ends_in_space: false,
+        embedded: None,
+        copied_to: 0,
+    };
+    for token in &tokens {
+        writer.token(token);
+    }
+    writer.copy_until(text.len());
+    Minified {
+        text: Some(writer.output),
+        problems: writer.problems,
+    }
+}
+
+/// Whether a text lists digests of scripts or styles (Content Security Policy Level 3, section
+/// 2.3.1).
+pub(crate) fn has_digest_source(text: &str) -> bool {
+    ["'sha256-", "'sha384-", "'sha512-"]
+        .iter()
+        .any(|prefix| text.contains(prefix))
+}
+
+/// Whether the page allows inline scripts or styles by the digest of their text.
+fn pins_inline(tokens: &[Token]) -> bool {
+    tokens.iter().any(|token| match token {
+        Token::Start(tag) => tag.name == "meta" && has_digest_source(tag.value("content")),
+        _ => false,
+    })
+}
+
+/// Where white space between elements has a meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Region {
+    /// Before and between `<html>`, `<head>` and `<body>`, and in `<head>`: it has none.
+    Frame,
+    /// It may be seen.
+    Body,
+}
+
+/// What the text of the next token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Embedded {
+    Style,
+    Script(js::Goal),
+    Json,
+}
+
+struct Writer<'a> {
+    text: &'a str,
+    parts: Parts,
+    output: String,
+    problems: Vec<Problem>,
+    /// Open elements whose text stays, outermost first.
+    verbatim: Vec<String>,
+    region: Region,
+    /// The text written last ends in white space that a following one would be merged with.
+    ends_in_space: bool,
+    embedded: Option<Embedded>,
+    /// Everything before this offset has been written or left out.
+    copied_to: usize,
+}
+
+impl Writer<'_> {
+    fn token(&mut self, token: &Token) {
+        match token {
+            Token::Problem { error, at } => self.syntax_problem(*error, *at),
+            Token::Doctype { range } => {
+                self.copy(range);
+                self.region = Region::Frame;
+            }
+            Token::Comment { range } => self.comment(range),
+            Token::Text { range } => self.text_token(range),
+            Token::Start(tag) => self.start(tag),
+            Token::End { name, range } => self.end(name, range),
+        }
+    }
+
+    /// Writes what is before an offset and belongs to no token: characters that a tokenizer
+    /// drops are not ours to drop.
+    fn copy_until(&mut self, offset: usize) {
+        if let Some(between) = self.text.get(self.copied_to..offset) {
+            self.output.push_str(between);
+        }
+        self.copied_to = self.copied_to.max(offset);
+    }
+
+    fn copy(&mut self, range: &Range<usize>) {
+        self.copy_until(range.end);
+        self.ends_in_space = false;
+    }
+
+    fn replace(&mut self, range: &Range<usize>, with: &str) {
+        self.copy_until(range.start);
+        self.output.push_str(with);
+        self.copied_to = self.copied_to.max(range.end);
+    }
+
+    fn comment(&mut self, range: &Range<usize>) {
+        let source = self.text.get(range.clone()).unwrap_or("");
+        if self.parts.markup && self.verbatim.is_empty() && !is_kept(source) {
+            self.replace(range, "");
+        } else {
+            self.copy(range);
+        }
+    }
+
+    fn text_token(&mut self, range: &Range<usize>) {
+        let source = self.text.get(range.clone()).unwrap_or("");
+        if let Some(embedded) = self.embedded.take() {
+            self.embedded_text(embedded, source, range);
+        } else if !self.parts.markup || !self.verbatim.is_empty() {
+            self.copy(range);
+        } else {
+            let text = if self.region == Region::Frame && is_space(source) {
+                String::new()
+            } else {
+                collapse(source, self.ends_in_space)
+            };
+            self.replace(range, &text);
+            if let Some(last) = text.chars().last() {
+                self.ends_in_space = last.is_ascii_whitespace();
+                self.region = Region::Body;
+            }
+        }
+    }
+
+    fn embedded_text(&mut self, embedded: Embedded, source: &str, range: &Range<usize>) {
+        let minified = match embedded {
+            Embedded::Style => css::minify(source),
+            Embedded::Script(goal) => js::minify(source, goal),
+            Embedded::Json => json::minify(source),
+        };
+        for problem in minified.problems {
+            self.problems.push(Problem {
+                range: range.start + problem.range.start..range.start + problem.range.end,
+                ..problem
+            });
+        }
+        // What would end the element, or change how its end is found, is not written.
+        let fits = |text: &String| {
+            let lower = text.to_ascii_lowercase();
+            !lower.contains("</s") && !lower.contains("<!--") && text.len() < source.len()
+        };
+        match minified.text.filter(fits) {
+            Some(text) => self.replace(range, &text),
+            None => self.copy(range),
+        }
+        self.ends_in_space = false;
+    }
+
+    fn start(&mut self, tag: &Tag) {
+        let name = tag.name.as_str();
+        if matches!(name, "html" | "head") {
+            self.region = Region::Frame;
+        } else if !FRAME_ELEMENTS.contains(&name) {
+            self.region = Region::Body;
+        }
+        if self.parts.markup && self.verbatim.is_empty() && !tag.is_foreign {
+            let written = self.tag(tag);
+            self.replace(&tag.range, &written);
+        } else {
+            self.copy(&tag.range);
+        }
+        self.repeated_attributes(tag);
+        let repeats = self.verbatim.iter().any(|open| open == name);
+        let shows_space = tag.value("style").contains("white-space");
+        let is_verbatim = VERBATIM.contains(&name) || repeats || shows_space;
+        if is_verbatim && !is_void(name) && !(tag.is_foreign && tag.self_closing) {
+            self.verbatim.push(name.to_owned());
+        }
+        self.embedded = self.embedded_in(tag);
+        self.ends_in_space = self.ends_in_space && is_invisible(name);
+    }
+
+    fn embedded_in(&self, tag: &Tag) -> Option<Embedded> {
+        if tag.is_foreign {
+            return None;
+        }
+        match tag.name.as_str() {
+            "style" if self.parts.styles => {
+                let kind = tag.value("type");
+                matches!(kind, "" | "text/css").then_some(Embedded::Style)
+            }
+            "script" if self.parts.scripts && tag.attribute("src").is_none() => {
+                script_kind(tag.value("type"))
+            }
+            _ => None,
+        }
+    }
+
+    fn end(&mut self, name: &str, range: &Range<usize>) {
+        if let Some(position) = self.verbatim.iter().rposition(|open| open == name) {
+            self.verbatim.truncate(position);
+        }
+        self.embedded = None;
+        match name {
+            "head" | "html" | "body" => self.region = Region::Frame,
+            _ => {}
+        }
+        let is_plain = self.parts.markup && self.verbatim.is_empty();
+        if is_plain && name.is_ascii() {
+            let source = self.text.get(range.clone()).unwrap_or("");
+            let kept = source.trim_end_matches('>').trim_end();
+            let tidy = format!("{kept}>");
+            self.replace(range, &tidy);
+        } else {
+            self.copy(range);
+        }
+        self.ends_in_space = self.ends_in_space && is_invisible(name);
+    }
+
+    /// A start tag with one space between attributes and the quotes it needs.
+    fn tag(&self, tag: &Tag) -> String {
+        let slice = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or("");
+        // The name as it is written: `<` and what follows.
+        let name_end = tag.range.start + 1 + tag.name.len();
+        let mut written = slice(&(tag.range.start..name_end)).to_owned();
+        for attribute in &tag.attributes {
+            written.push(' ');
+            written.push_str(slice(&attribute.name_range));
+            if let Some(range) = &attribute.value_range {
+                written.push('=');
+                written.push_str(&self.quoted(attribute, slice(range), range.start));
+            }
+        }
+        written.push('>');
+        written
+    }
+
+    fn quoted(&self, attribute: &Attribute, source: &str, start: usize) -> String {
+        let before = self.text.get(..start).and_then(|text| text.chars().last());
+        let quote = before.filter(|quote| matches!(quote, '"' | '\''));
+        let is_plain = source.chars().all(|character| {
+            character.is_ascii_alphanumeric() || "-_.:/#?%+,@!*~|;".contains(character)
+        });
+        match quote {
+            Some(quote) if !is_plain || source.ends_with('/') || attribute.value.is_empty() => {
+                format!("{quote}{source}{quote}")
+            }
+            _ => source.to_owned(),
+        }
+    }
+
+    /// Browsers take the first of two attributes of one name.
+    fn repeated_attributes(&mut self, tag: &Tag) {
+        for (index, attribute) in tag.attributes.iter().enumerate() {
+            let before = tag.attributes.iter().take(index);
+            if before.clone().any(|other| other.name == attribute.name) {
+                let message = format!("`{}` is there twice in one tag", attribute.name);
+                let diagnostic = Diagnostic::warning("static.html.syntax", message);
+                self.problems.push(Problem {
+                    diagnostic: diagnostic.help("browsers take the first: remove the other"),
+                    range: attribute.name_range.clone(),
+                });
+            }
+        }
+    }
+
+    fn syntax_problem(&mut self, error: html5gum::Error, at: usize) {
+        use html5gum::Error;
+        let diagnostic = match error {
+            Error::EofInTag | Error::EofInComment | Error::EofInCdata => {
+                let message = format!("the page ends inside of a tag or comment ({error})");
+                Diagnostic::error("static.html.syntax", message).help("close it")
+            }
+            Error::MissingWhitespaceBetweenAttributes
+            | Error::UnexpectedCharacterInAttributeName
+            | Error::UnexpectedCharacterInUnquotedAttributeValue
+            | Error::UnexpectedEqualsSignBeforeAttributeName
+            | Error::NestedComment
+            | Error::UnexpectedNullCharacter
+            | Error::MissingAttributeValue => {
+                let message = format!("the page's HTML has a mistake here: {error}");
+                Diagnostic::warning("static.html.syntax", message)
+                    .help("browsers guess what is meant; the page is published as it is written")
+            }
+            _ => return,
+        };
+        self.problems.push(Problem {
+            diagnostic,
+            range: at.saturating_sub(1)..at,
+        });
+    }
+}
+
+/// What a script element holds, by its type (HTML, section 4.12.1).
+fn script_kind(kind: &str) -> Option<Embedded> {
+    let kind = kind.trim().to_ascii_lowercase();
+    match kind.as_str() {
+        ""
+        | "text/javascript"
+        | "application/javascript"
+        | "text/ecmascript"
+        | "application/ecmascript" => Some(Embedded::Script(js::Goal::Script)),
+        "module" => Some(Embedded::Script(js::Goal::Module)),
+        "importmap" | "speculationrules" | "application/json" => Some(Embedded::Json),
+        kind if kind.ends_with("+json") => Some(Embedded::Json),
+        _ => None,
+    }
+}
+
+fn is_kept(comment: &str) -> bool {
+    let inner = comment.strip_prefix("<!--").unwrap_or(comment);
+    // `<!x>` and `<?x>` are comments to a tokenizer; something else reads them.
+    let is_other = !comment.starts_with("<!--");
+    let inner = inner.trim_end_matches("-->");
+    let lower = inner.trim_start().to_ascii_lowercase();
+    is_other
+        || inner.is_empty()
+        || KEPT_COMMENTS.iter().any(|start| lower.starts_with(start))
+        || lower.contains("@license")
+        || lower.contains("@preserve")
+        || lower.contains("[endif]")
+}
+
+fn is_space(text: &str) -> bool {
+    text.chars()
+        .all(|character| character.is_ascii_whitespace())
+}
+
+/// Each run of white space as one character: a line break if it had one, as
+/// `white-space: pre-line` shows it. A run at the beginning goes when the text before ended in
+/// one.
+fn collapse(text: &str, mut after_space: bool) -> String {
+    let mut collapsed = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let word_start = rest
+            .find(|character: char| !character.is_ascii_whitespace())
+            .unwrap_or(rest.len());
+        let (space, after) = rest.split_at(word_start);
+        if !space.is_empty() && !after_space {
+            collapsed.push(if space.contains('\n') { '\n' } else { ' ' });
+        }
+        let word_end = after
+            .find(|character: char| character.is_ascii_whitespace())
+            .unwrap_or(after.len());
+        let (word, next) = after.split_at(word_end);
+        collapsed.push_str(word);
+        after_space = false;
+        rest = next;
+    }
+    collapsed
+}
+
+/// Elements that show nothing: white space before and after them is one run.
+fn is_invisible(name: &str) -> bool {
+    matches!(name, "script" | "style" | "template" | "meta" | "link")
+}
+
+/// Elements without content (HTML, section 13.1.2).
+fn is_void(name: &str) -> bool {
+    matches!(
+        name,
+        "area"
+            | "base"
+            | "br"
+            | "col"
+            | "embed"
+            | "hr"
+            | "img"
+            | "input"
+            | "link"
+            | "meta"
+            | "param"
+            | "source"
+            | "track"
+            | "wbr"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Parts = Parts {
+        markup: true,
+        styles: true,
+        scripts: true,
+    };
+
+    fn check(text: &str, expected: &str) {
+        let minified = minify(text, ALL);
+        assert!(
+            minified.problems.is_empty(),
+            "{text}: {:?}",
+            minified.problems
+        );
+        assert_eq!(minified.text.unwrap(), expected, "{text}");
+    }
+
+    #[test]
+    fn white_space_is_reduced_but_never_removed_where_it_can_be_seen() {
+        check("<p>a   b\n\n  c</p>  <p>", "<p>a b\nc</p> <p>");
+        check("<li>a</li>\n  <li>b</li>", "<li>a</li>\n<li>b</li>");
+        check("a <!-- gone --> b", "a b");
+        check("<b>a </b> <i>b</i>", "<b>a </b> <i>b</i>");
+        check("<p>a\u{a0} b</p>", "<p>a\u{a0} b</p>");
+    }
+
+    #[test]
+    fn white_space_around_the_head_goes() {
+        check(
+            "<!DOCTYPE html>\n<html>\n <head>\n  <title>a  b</title>\n  <meta charset=\"utf-8\">\n </head>\n <body>\n  <p>x</p>\n </body>\n</html>\n",
+            "<!DOCTYPE html><html><head><title>a  b</title><meta charset=utf-8></head><body>\n<p>x</p>\n</body></html>",
+        );
+    }
+
+    #[test]
+    fn preformatted_text_stays() {
+        for text in [
+            "<pre>\n  a\n   b <!-- c -->\n</pre>",
+            "<textarea>  a  \n b</textarea>",
+            "<div style=\"white-space: pre\">a  <div>b  </div>  c</div>",
+            "<svg viewBox=\"0 0 1 1\"><text xml:space=\"preserve\">a  b</text></svg>",
+        ] {
+            check(text, text);
+        }
+    }
+
+    #[test]
+    fn quotes_go_where_nothing_needs_them() {
+        check(
+            "<a  href=\"/a\"   title='a b' class=\"\" data-x=\"a=b\" hidden  >x</a >",
+            "<a href=/a title='a b' class data-x=\"a=b\" hidden>x</a>",
+        );
+        check("<a href=\"/docs/\">x</a>", "<a href=\"/docs/\">x</a>");
+        check("<br />", "<br>");
+        check("<p id=\"é\">", "<p id=\"é\">");
+    }
+
+    #[test]
+    fn comments_that_something_reads_stay() {
+        for text in [
+            "<!--[if lt IE 9]><script src=a.js></script><![endif]-->",
+            "<!--! license -->",
+            "<!--#include file=\"a.html\" -->",
+            "<!-- ko if: x -->",
+            "<!---->",
+            "<!-- @license MIT -->",
+        ] {
+            check(text, text);
+        }
+    }
+
+    #[test]
+    fn scripts_and_styles_in_pages_are_minified() {
+        check(
+            "<style>\na { color: #ff0000 }\n</style>",
+            "<style>a{color:red}</style>",
+        );
+        check(
+            "<script>\nlet a = 1 ;\n</script>",
+            "<script>let a=1;</script>",
+        );
+        check(
+            "<script type=\"application/ld+json\">\n{ \"a\": 1 }\n</script>",
+            "<script type=application/ld+json>{\"a\":1}</script>",
+        );
+        for text in [
+            "<script type=text/template> <p>  {{ x }} </p> </script>",
+            "<script>let a = '\\x3C!--', b = '<\\/script>'   ;</script>",
+        ] {
+            check(text, text);
+        }
+    }
+
+    #[test]
+    fn a_script_allowed_by_its_digest_stays() {
+        let text = "<meta http-equiv=Content-Security-Policy content=\"script-src 'sha256-AAAA'\"><script>let a  = 1</script>";
+        check(text, text);
+    }
+
+    #[test]
+    fn syntax_errors_are_told_where_they_are() {
+        for (text, place, is_error) in [
+            ("<p>\n<script>\nlet = ;\n</script>", "let = ;", true),
+            ("<p a=1 a=2>", "a=2", false),
+            ("<p><a href=\"x", "", true),
+        ] {
+            let minified = minify(text, ALL);
+            let problem = minified.problems.first().expect(text);
+            assert_eq!(problem.diagnostic.is_error(), is_error, "{text}");
+            let line = crate::text::SourceText::new(text).locate(problem.range.clone());
+            assert!(line.1.unwrap().contains(place), "{text}");
+        }
+    }
+}

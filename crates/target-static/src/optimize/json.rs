@@ -1,0 +1,65 @@
+//! JSON in pages: white space between its tokens goes, every token stays as it is written.
+
+use serde::de::IgnoredAny;
+use synth_core::Diagnostic;
+
+use super::{Minified, Problem};
+use crate::text::SourceText;
+
+/// Minifies a JSON text (RFC 8259).
+pub(crate) fn minify(text: &str) -> Minified {
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
+        let line = u32::try_from(error.line().saturating_sub(1)).unwrap_or(u32::MAX);
+        let column = u32::try_from(error.column().saturating_sub(1)).unwrap_or(u32::MAX);
+        let offset = SourceText::new(text).offset(line, column);
+        let diagnostic =
+            Diagnostic::error("static.json.syntax", "this is not JSON").cause(error.to_string());
+        return Minified {
+            text: None,
+            problems: vec![Problem {
+                diagnostic,
+                range: offset..offset + 1,
+            }],
+        };
+    }
+    let mut output = String::with_capacity(text.len());
+    let mut in_string = false;
+    let mut is_escaped = false;
+    for character in text.chars() {
+        if in_string {
+            in_string = is_escaped || character != '"';
+            is_escaped = !is_escaped && character == '\\';
+        } else if character.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_string = character == '"';
+        }
+        output.push(character);
+    }
+    Minified {
+        text: Some(output),
+        problems: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_and_numbers_stay_as_they_are_written() {
+        let text =
+            "{ \"a b\" : [ 1.0, 12345678901234567890 ],\n \"c\\\" d\": \"\\\\\" , \"e\" : 1 }";
+        insta::assert_snapshot!(
+            minify(text).text.unwrap(),
+            @r#"{"a b":[1.0,12345678901234567890],"c\" d":"\\","e":1}"#
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_told() {
+        let minified = minify("{\n  \"a\": ,\n}");
+        assert!(minified.text.is_none());
+        assert_eq!(minified.problems[0].range, 9..10);
+    }
+}
