@@ -6,6 +6,8 @@ mod normalize;
 mod paths;
 mod schema;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +21,7 @@ pub(crate) use shape::{list, nearest};
 use crate::Registry;
 use crate::graph::TargetGraph;
 use document::{Document, Node};
-use schema::{COMMON_KEYS, PipelineTable, TargetTable};
+use schema::{COMMON_KEYS, PipelineTable};
 
 /// The names that a configuration file is looked for under, in this order.
 pub const CONFIG_FILE_NAMES: [&str; 2] = ["synth.toml", "synth.json"];
@@ -141,6 +143,7 @@ impl Pipeline {
         }
         pipeline.warn_of_notifications(&table);
         problems.extend(pipeline.check_targets());
+        problems.sort_by_key(position);
         if problems.iter().any(Diagnostic::is_error) {
             return Err(problems);
         }
@@ -248,6 +251,16 @@ impl Pipeline {
             None => warning,
         };
         self.warnings.push(warning);
+    }
+}
+
+/// Line and column, for reading problems from the top of the file to its end.
+fn position(problem: &Diagnostic) -> (u32, u32) {
+    match &problem.place {
+        Some(Place::File {
+            position: Some(at), ..
+        }) => (at.line, at.column),
+        _ => (0, 0),
     }
 }
 
@@ -468,6 +481,7 @@ fn read_targets(
         if entry.value.table().is_none() {
             continue;
         }
+        targets.push(target_spec(document, &entry.key, &entry.value, problems));
         let Some(kind) = entry.value.get("type") else {
             let problem = Diagnostic::error(
                 "config.required",
@@ -485,9 +499,6 @@ fn read_targets(
         let schema = schema::target_schema(description);
         let name = format!("target `{}`", entry.key);
         let violations = shape::check_shape(document, &entry.value, &schema, &name);
-        if violations.is_empty() {
-            targets.push(target_spec(document, &entry.key, &entry.value, problems));
-        }
         problems.extend(violations.into_iter().map(|mut problem| {
             problem.target = Some(entry.key.clone());
             problem
@@ -514,40 +525,55 @@ fn unknown_kind(target: &str, kind: &Node, registry: &Registry) -> Diagnostic {
     }
 }
 
+/// A target as far as it can be read, so that its graph and paths are checked whatever else is
+/// wrong with it.
 fn target_spec(
     document: &Document,
     name: &str,
     node: &Node,
     problems: &mut Vec<Diagnostic>,
 ) -> TargetSpec {
-    let value = node.to_json();
-    let table: TargetTable = serde_json::from_value(value.clone()).unwrap_or_default();
-    let mut path = |key: &str, text: Option<&String>| {
-        let parsed = ProjectPath::parse(text?);
-        match parsed {
-            Ok(path) => Some(path),
-            Err(error) => {
-                let mut problem = Diagnostic::error(
-                    "config.path",
-                    format!("`{key}` of target `{name}`: {error}"),
-                )
-                .help("paths are relative to synth.toml and stay below its directory");
-                problem.target = Some(name.to_owned());
-                problems.push(document.place(problem, &node.locate(&[key])));
-                None
-            }
+    let text = |key: &str| node.get(key).and_then(Node::text);
+    let mut path = |key: &str| match ProjectPath::parse(text(key)?) {
+        Ok(path) => Some(path),
+        Err(error) => {
+            let mut problem = Diagnostic::error(
+                "config.path",
+                format!("`{key}` of target `{name}`: {error}"),
+            )
+            .help("paths are relative to synth.toml and stay below its directory");
+            problem.target = Some(name.to_owned());
+            problems.push(document.place(problem, &node.locate(&[key])));
+            None
         }
     };
-    let source_path = path("source_path", table.source_path.as_ref()).unwrap_or_default();
-    let output_path = path("output_path", table.output_path.as_ref());
-    let mut target = TargetSpec::new(name, table.kind, source_path);
+    let (source_path, output_path) = (path("source_path"), path("output_path"));
+    let kind = text("type").unwrap_or_default();
+    let mut target = TargetSpec::new(name, kind, source_path.unwrap_or_default());
     if let Some(output_path) = output_path {
         target.output_path = output_path;
     }
-    target.dependencies = table.dependencies;
-    target.environment = table.environment;
-    target.needs = table.needs;
-    if let Value::Object(settings) = value {
+    let texts = |key: &str| match node.get(key).map(|node| &node.value) {
+        Some(document::NodeValue::List(items)) => items
+            .iter()
+            .filter_map(|item| item.text().map(ToOwned::to_owned))
+            .collect(),
+        _ => Vec::new(),
+    };
+    target.dependencies = texts("dependencies");
+    target.needs = texts("needs");
+    for variable in node
+        .get("environment")
+        .and_then(Node::table)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(value) = variable.value.text() {
+            let name = variable.key.clone();
+            target.environment.insert(name, value.to_owned());
+        }
+    }
+    if let Value::Object(settings) = node.to_json() {
         target.settings = settings
             .into_iter()
             .filter(|(key, _)| !COMMON_KEYS.contains(&key.as_str()))

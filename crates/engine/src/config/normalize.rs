@@ -128,7 +128,7 @@ fn rename_target_keys(
 
 fn rename(
     document: &Document,
-    entries: &mut [Entry],
+    entries: &mut Vec<Entry>,
     alias: &str,
     key: &str,
     problems: &mut Vec<Diagnostic>,
@@ -144,6 +144,7 @@ fn rename(
         )
         .help(format!("keep `{key}` alone"));
         problems.push(document.place(problem, &entry.key_span));
+        entries.retain(|entry| entry.key != alias);
     } else {
         key.clone_into(&mut entry.key);
     }

@@ -15,14 +15,14 @@ pub(crate) fn check(pipeline: &Pipeline) -> Vec<Diagnostic> {
         problems.extend(output(&pipeline.root, target).map(|p| pipeline.locate(&target.name, p)));
     }
     for (index, target) in pipeline.targets.iter().enumerate() {
-        for other in &pipeline.targets {
-            if other
+        let covered = pipeline.targets.iter().find(|other| {
+            other
                 .source_path
                 .strip_prefix(&target.output_path)
                 .is_some()
-            {
-                problems.push(pipeline.locate(&target.name, output_over_source(target, other)));
-            }
+        });
+        if let Some(other) = covered {
+            problems.push(pipeline.locate(&target.name, output_over_source(target, other)));
         }
         for earlier in &pipeline.targets[..index] {
             problems.extend(

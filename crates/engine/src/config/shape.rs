@@ -87,24 +87,17 @@ fn describe(
                 .help(format!("add `{key} = ..`"))
         }
         ValidationErrorKind::Enum { options } => {
-            let options: Vec<&str> = options
+            let options: Vec<String> = options
                 .as_array()
-                .map(|options| options.iter().filter_map(Value::as_str).collect())
-                .unwrap_or_default();
-            let value = instance
-                .as_str()
-                .map_or_else(|| instance.to_string(), ToOwned::to_owned);
-            let diagnostic = Diagnostic::error(
-                "config.value",
-                format!(
-                    "{subject} can't be `{value}`; it is one of {}",
-                    list(&options)
-                ),
-            );
-            match nearest(&value, options.iter().copied()) {
-                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                None => diagnostic,
-            }
+                .into_iter()
+                .flatten()
+                .map(text_of)
+                .collect();
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            not_an_option(&subject, instance, &options)
+        }
+        ValidationErrorKind::Constant { expected_value } => {
+            not_an_option(&subject, instance, &[&text_of(expected_value)])
         }
         ValidationErrorKind::Type { kind } => Diagnostic::error(
             "config.type",
@@ -115,7 +108,7 @@ fn describe(
             ),
         ),
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            alternatives(&subject, instance, context)
+            alternatives(&subject, instance, path, context)
         }
         ValidationErrorKind::Minimum { limit } => Diagnostic::error(
             "config.value",
@@ -217,44 +210,93 @@ fn resolved<'a>(root: &'a Value, place: &'a Value) -> Vec<&'a Value> {
     found
 }
 
-/// Of several alternatives, the types that were expected when the type is wrong in all of them,
-/// else what is wrong in the one of the right type.
-fn alternatives(
-    subject: &str,
-    instance: &Value,
-    context: &[Vec<jsonschema::ValidationError<'static>>],
-) -> Diagnostic {
-    let mut types = Vec::new();
-    let mut reasons = Vec::new();
-    for errors in context {
-        for error in errors {
+/// What a value could have been, gathered from alternatives within alternatives.
+#[derive(Default)]
+struct Alternatives {
+    types: Vec<String>,
+    options: Vec<String>,
+    reasons: Vec<String>,
+}
+
+impl Alternatives {
+    fn gather(&mut self, context: &[Vec<jsonschema::ValidationError<'static>>], depth: usize) {
+        for error in context.iter().flatten() {
+            let here = error.instance_path().iter().count() <= depth;
             match error.kind() {
-                ValidationErrorKind::Type { kind } if error.instance_path().is_empty() => {
-                    types.push(expected(kind));
+                ValidationErrorKind::AnyOf { context }
+                | ValidationErrorKind::OneOfNotValid { context }
+                    if here =>
+                {
+                    self.gather(context, depth);
                 }
-                _ => reasons.push(error.to_string()),
+                ValidationErrorKind::Type { kind } if here => self.types.push(expected(kind)),
+                ValidationErrorKind::Enum { options } if here => {
+                    let options = options.as_array().into_iter().flatten();
+                    self.options.extend(options.map(text_of));
+                }
+                ValidationErrorKind::Constant { expected_value } if here => {
+                    self.options.push(text_of(expected_value));
+                }
+                _ => self.reasons.push(error.to_string()),
             }
         }
     }
-    types.retain(|name| name != "null");
-    types.dedup();
-    if reasons.is_empty() {
+}
+
+fn text_of(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), ToOwned::to_owned)
+}
+
+/// Of several alternatives: the values or types that were expected, else what is wrong below.
+fn alternatives(
+    subject: &str,
+    instance: &Value,
+    path: &[String],
+    context: &[Vec<jsonschema::ValidationError<'static>>],
+) -> Diagnostic {
+    let mut found = Alternatives::default();
+    found.gather(context, path.len());
+    found.types.retain(|name| name != "null");
+    found.types.dedup();
+    let options: Vec<&str> = found.options.iter().map(String::as_str).collect();
+    if !options.is_empty() && instance.is_string() {
+        return not_an_option(subject, instance, &options);
+    }
+    if found.reasons.is_empty() {
+        let mut expected = found.types;
+        if !options.is_empty() {
+            expected.push(format!("one of {}", list(&options)));
+        }
+        let (is, expected) = (type_of(instance), expected.join(" or "));
         return Diagnostic::error(
             "config.type",
-            format!(
-                "{subject} is {}, but {} was expected",
-                type_of(instance),
-                types.join(" or ")
-            ),
+            format!("{subject} is {is}, but {expected} was expected"),
         );
     }
-    reasons.into_iter().fold(
+    found.reasons.into_iter().fold(
         Diagnostic::error(
             "config.value",
             format!("{subject} has a value that is not allowed"),
         ),
         Diagnostic::cause,
     )
+}
+
+fn not_an_option(subject: &str, instance: &Value, options: &[&str]) -> Diagnostic {
+    let value = text_of(instance);
+    let diagnostic = Diagnostic::error(
+        "config.value",
+        format!(
+            "{subject} can't be `{value}`; it is one of {}",
+            list(options)
+        ),
+    );
+    match nearest(&value, options.iter().copied()) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic,
+    }
 }
 
 fn type_of(value: &Value) -> &'static str {
