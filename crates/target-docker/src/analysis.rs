@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use synth_core::{
-    Diagnostic, FileKind, InputSource, PlanContext, PlanError, ProjectPath, SourceFiles, TargetSpec,
+    Diagnostic, FileKind, InputSource, Place, PlanContext, PlanError, ProjectPath, SourceFiles,
+    TargetSpec,
 };
 
 use crate::context_files::{ContextFiles, SourceError};
@@ -15,7 +16,7 @@ use crate::settings::{Engine, NamedContext, Settings};
 use crate::stages::{self, Origin, StageGraph};
 use crate::variables::Arguments;
 
-/// A docker target, looked through.
+/// A docker target, looked through as far as its problems allow.
 pub(crate) struct Analysis {
     pub(crate) parameters: BuildParameters,
     pub(crate) inputs: Vec<(String, InputSource)>,
@@ -23,13 +24,14 @@ pub(crate) struct Analysis {
     pub(crate) needs_engine: Vec<(u32, String)>,
     pub(crate) engine: Engine,
     pub(crate) source: SourceText,
-    pub(crate) warnings: Vec<Diagnostic>,
+    /// Everything that was found, in the order of the Dockerfile.
+    pub(crate) problems: Vec<Diagnostic>,
 }
 
 /// Looks a target through.
 ///
 /// # Errors
-/// Every problem that was found, warnings among them.
+/// Every problem that was found, when they are such that there is nothing to look through.
 pub(crate) fn analyze(
     target: &TargetSpec,
     context: &dyn PlanContext,
@@ -96,13 +98,11 @@ pub(crate) fn analyze(
     let Survey {
         used,
         mut needs_engine,
-        problems,
+        mut problems,
         ..
     } = survey;
     needs_engine.sort();
-    if problems.iter().any(Diagnostic::is_error) {
-        return Err(problems);
-    }
+    problems.sort_by_key(line);
     Ok(Analysis {
         parameters: BuildParameters {
             name: target.name.clone(),
@@ -123,8 +123,19 @@ pub(crate) fn analyze(
         needs_engine,
         engine: settings.engine,
         source,
-        warnings: problems,
+        problems,
     })
+}
+
+/// The line of a problem; 0 for one that is not about a line, which comes first.
+fn line(problem: &Diagnostic) -> u32 {
+    match &problem.place {
+        Some(Place::File {
+            position: Some(position),
+            ..
+        }) => position.line,
+        _ => 0,
+    }
 }
 
 /// The time of everything in the image: what the target's environment says, or 1970.
@@ -200,23 +211,9 @@ fn named_inputs(
         }
         let (path, image) = match place {
             NamedContext::Directory(path) => (path, None),
-            NamedContext::Layout { path, image } => {
-                let index = path.join("index.json");
-                if !index.is_ok_and(|index| context.exists(&index)) {
-                    problems.push(
-                        Diagnostic::error(
-                            "docker.context.layout",
-                            format!("`{path}` is no OCI image layout: it has no index.json"),
-                        )
-                        .at_setting(["build_contexts", name])
-                        .help(
-                            "make one with `skopeo copy docker://IMAGE oci:DIRECTORY`, for example",
-                        ),
-                    );
-                }
-                (path, image.clone())
-            }
+            NamedContext::Layout { path, image } => (path, image.clone()),
         };
+        let index = path.join("index.json");
         if !path.is_root() && !matches!(context.kind(path), Ok(Some(FileKind::Directory))) {
             problems.push(
                 Diagnostic::error(
@@ -225,6 +222,17 @@ fn named_inputs(
                 )
                 .at_setting(["build_contexts", name])
                 .help("give the path of a directory, relative to synth.toml"),
+            );
+        } else if matches!(place, NamedContext::Layout { .. })
+            && !index.is_ok_and(|index| context.exists(&index))
+        {
+            problems.push(
+                Diagnostic::error(
+                    "docker.context.layout",
+                    format!("`{path}` is no OCI image layout: it has no index.json"),
+                )
+                .at_setting(["build_contexts", name])
+                .help("make one with `skopeo copy docker://IMAGE oci:DIRECTORY`, for example"),
             );
         }
         named.insert(

@@ -92,7 +92,7 @@ impl<'a> ContextFiles<'a> {
         exclude: &[String],
         deep: bool,
     ) -> Result<(), SourceError> {
-        let clean = paths::relative(source).map_err(|()| self.outside(source, ".."))?;
+        let clean = paths::relative(source).map_err(|()| self.outside(source, None))?;
         let exclude = Ignore::from_patterns(exclude).map_err(|reason| SourceError {
             code: "copy.exclude",
             message: format!("`--exclude` can't be read: {reason}"),
@@ -151,7 +151,7 @@ impl<'a> ContextFiles<'a> {
     }
 
     fn join(&self, path: &str) -> Result<ProjectPath, SourceError> {
-        self.root.join(path).map_err(|_| self.outside(path, path))
+        self.root.join(path).map_err(|_| self.outside(path, None))
     }
 
     fn files(&self, directory: &str) -> Result<Vec<String>, SourceError> {
@@ -241,8 +241,8 @@ impl<'a> ContextFiles<'a> {
             match component.as_str() {
                 "" | "." => continue,
                 ".." if resolved.is_empty() => {
-                    let link = links.last().cloned().unwrap_or_default();
-                    return Err(self.outside(source, &link));
+                    let link = links.last().map(String::as_str);
+                    return Err(self.outside(source, link));
                 }
                 ".." => {
                     resolved = paths::split(&resolved).0.to_owned();
@@ -269,7 +269,7 @@ impl<'a> ContextFiles<'a> {
                 .unwrap_or_default();
             links.push(next.clone());
             if target.starts_with('/') {
-                return Err(self.outside(source, &next));
+                return Err(self.outside(source, Some(&next)));
             }
             open.extend(target.rsplit('/').map(str::to_owned));
         }
@@ -330,18 +330,15 @@ impl<'a> ContextFiles<'a> {
         }
     }
 
-    fn outside(&self, source: &str, by: &str) -> SourceError {
-        let message = if by == ".." || by.is_empty() || by == source {
-            format!("`{source}` leaves the build context `{}`", self.root)
-        } else {
-            format!(
-                "`{source}` leaves the build context `{}` through the symbolic link `{by}`",
-                self.root
-            )
+    /// Something outside the context; `link` leads there.
+    fn outside(&self, source: &str, link: Option<&str>) -> SourceError {
+        let by = match link {
+            Some(link) => format!(" through the symbolic link `{link}`"),
+            None => String::new(),
         };
         SourceError {
             code: "copy.outside",
-            message,
+            message: format!("`{source}` leaves the build context `{}`{by}", self.root),
             help: "copy from below `source_path` only, or name the other directory in `build_contexts`".into(),
         }
     }

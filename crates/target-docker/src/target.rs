@@ -48,15 +48,8 @@ impl BuildTarget for DockerTarget {
     }
 
     fn validate(&self, target: &TargetSpec, context: &dyn PlanContext) -> Vec<Diagnostic> {
-        match analyze(target, context) {
-            Ok(analysis) => match builder(&analysis, context) {
-                Ok(_) => analysis.warnings,
-                Err(problem) => {
-                    let mut problems = analysis.warnings;
-                    problems.push(problem);
-                    problems
-                }
-            },
+        match examine(target, context) {
+            Ok((analysis, _)) => analysis.problems,
             Err(problems) => problems,
         }
     }
@@ -81,8 +74,7 @@ impl BuildTarget for DockerTarget {
         target: &TargetSpec,
         context: &dyn PlanContext,
     ) -> Result<Plan, Vec<Diagnostic>> {
-        let analysis = analyze(target, context)?;
-        let builder = builder(&analysis, context).map_err(|problem| vec![problem])?;
+        let (analysis, builder) = examine(target, context)?;
         let mut parameters = serde_json::to_value(&analysis.parameters)
             .map_err(|error| vec![wrong_parameters(&error)])?;
         // What the plan says is all that an action sees, so nothing of it may depend on a run.
@@ -128,7 +120,7 @@ impl BuildTarget for DockerTarget {
             .action(verify)
             .export(BUILD, LAYOUT, "")
             .artifact(ARTIFACT, "");
-        plan.warnings = analysis.warnings;
+        plan.warnings = analysis.problems;
         Ok(plan)
     }
 
@@ -169,6 +161,22 @@ impl BuildTarget for DockerTarget {
     }
 }
 
+/// Looks a target through and finds who builds it. What is left as problems are warnings.
+fn examine(
+    target: &TargetSpec,
+    context: &dyn PlanContext,
+) -> Result<(Analysis, Option<Tool>), Vec<Diagnostic>> {
+    let mut analysis = analyze(target, context)?;
+    let builder = builder(&analysis, context).unwrap_or_else(|problem| {
+        analysis.problems.push(problem);
+        None
+    });
+    if analysis.problems.iter().any(Diagnostic::is_error) {
+        return Err(analysis.problems);
+    }
+    Ok((analysis, builder))
+}
+
 fn wants_engine(analysis: &Analysis) -> bool {
     analysis.engine == Engine::Docker || !analysis.needs_engine.is_empty()
 }
@@ -194,7 +202,8 @@ fn builder(analysis: &Analysis, context: &dyn PlanContext) -> Result<Option<Tool
             if others.is_empty() {
                 diagnostic
             } else {
-                diagnostic.help(format!("the same goes for lines {}", others.join(", ")))
+                let lines = if others.len() == 1 { "line" } else { "lines" };
+                diagnostic.help(format!("the same goes for {lines} {}", others.join(", ")))
             }
         }
     };

@@ -171,9 +171,12 @@ fn describe(mut entry: tar::Entry<'_, impl Read>) -> String {
     if let Some(link) = entry.link_name().unwrap() {
         write!(line, " -> {}", link.display()).unwrap();
     } else if entry.header().entry_type().is_file() {
-        let mut text = String::new();
-        entry.read_to_string(&mut text).unwrap();
-        write!(line, " {text:?}").unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        match String::from_utf8(bytes) {
+            Ok(text) => write!(line, " {text:?}").unwrap(),
+            Err(error) => write!(line, " {} bytes", error.as_bytes().len()).unwrap(),
+        }
     }
     line
 }

@@ -18,6 +18,7 @@ pub(crate) fn parse(text: &str, source: &SourceText) -> (Dockerfile, Vec<Diagnos
     let mut parser = Parser {
         source,
         problems,
+        orphans: false,
         dockerfile: Dockerfile {
             escape: lines.escape,
             global_arguments: Vec::new(),
@@ -41,6 +42,8 @@ pub(crate) fn parse(text: &str, source: &SourceText) -> (Dockerfile, Vec<Diagnos
 struct Parser<'a> {
     source: &'a SourceText,
     problems: Vec<Diagnostic>,
+    /// An instruction before the first `FROM` was reported.
+    orphans: bool,
     dockerfile: Dockerfile,
 }
 
@@ -125,7 +128,9 @@ impl Parser<'_> {
             stage.statements.push(statement);
         } else if matches!(statement.instruction, Instruction::Arguments(_)) {
             self.dockerfile.global_arguments.push(statement);
-        } else {
+        } else if !self.orphans {
+            // The rest of them would say nothing new.
+            self.orphans = true;
             let (keyword, _) = words::first(&statement.text);
             self.wrong(
                 statement.line,
@@ -273,7 +278,28 @@ mod tests {
     fn every_problem_of_a_file_is_reported_with_its_line() {
         assert_snapshot!(problems(
             "COPY a /a\nFORM scratch\nFROM scratch AS one AS two\nCOPPY a b\nCOPY --form=x a b\nENV\nSHELL bash\n"
-        ), @"");
+        ), @r#"
+        error[docker.from.missing]: `COPY` stands before the first `FROM`
+          Dockerfile:1 | COPY a /a
+          help: only `ARG` may; begin with `FROM scratch` or the image to build on
+        error[docker.instruction.unknown]: `FORM` is not an instruction
+          Dockerfile:2 | FORM scratch
+          help: the nearest one is `FROM`
+        error[docker.from.arguments]: `FROM` takes an image and no more
+          Dockerfile:3 | FROM scratch AS one AS two
+          help: write `FROM image` or `FROM image AS name`
+        error[docker.instruction.unknown]: `COPPY` is not an instruction
+          Dockerfile:4 | COPPY a b
+          help: the nearest one is `COPY`
+        error[docker.flag.unknown]: `COPY` has no flag `--form`
+          Dockerfile:5 | COPY --form=x a b
+          help: the nearest one is `--from`
+        error[docker.arguments.missing]: `ENV` needs an argument
+          Dockerfile:6 | ENV
+        error[docker.shell.list]: `SHELL` needs a JSON list of texts
+          Dockerfile:7 | SHELL bash
+          help: write `SHELL ["/bin/bash", "-c"]`
+        "#);
     }
 
     #[test]
@@ -282,12 +308,63 @@ mod tests {
             "FROM scratch AS 1st\nFROM --plattform=x scratch\nARG 1=2\nENV A\nLABEL =x\nCOPY a\nADD --checksum a b\nCOPY --from=a --from=b c d\n\
              RUN --mount=type=secrets,id=x true\nHEALTHCHECK --interval=5 CMD true\nHEALTHCHECK CURL x\nONBUILD FROM x\nONBUILD ONBUILD RUN x\n\
              USER --x y\nVOLUME []\nCMD ['a']\nCOPY --chmod=999 a b\nRUN --secure x"
-        ), @"");
+        ), @"
+        error[docker.stage.name]: `1st` can't be a stage's name
+          Dockerfile:1 | FROM scratch AS 1st
+          help: begin with a letter; then letters, digits, `-`, `_` and `.`; not `scratch`
+        error[docker.flag.unknown]: `FROM` has no flag `--plattform`
+          Dockerfile:2 | FROM --plattform=x scratch
+          help: the nearest one is `--platform`
+        error[docker.arg.name]: `1` can't be an argument's name
+          Dockerfile:3 | ARG 1=2
+          help: begin with a letter or `_`; then letters, digits and `_`
+        error[docker.pair.value]: `ENV A` has no value
+          Dockerfile:4 | ENV A
+          help: write `ENV A=value`
+        error[docker.pair.name]: `=x` has no name before `=`
+          Dockerfile:5 | LABEL =x
+        error[docker.copy.arguments]: `COPY` needs a source and a destination
+          Dockerfile:6 | COPY a
+          help: write `COPY SOURCE.. DESTINATION`
+        error[docker.flag.value]: `ADD --checksum` needs a value
+          Dockerfile:7 | ADD --checksum a b
+          help: write `--checksum=VALUE`
+        error[docker.flag.duplicate]: `--from` is there twice
+          Dockerfile:8 | COPY --from=a --from=b c d
+        error[docker.run.mount]: `secrets` is not a type of mount
+          Dockerfile:9 | RUN --mount=type=secrets,id=x true
+          help: the nearest one is `secret`
+        error[docker.healthcheck.duration]: `--interval=5` is not a duration
+          Dockerfile:10 | HEALTHCHECK --interval=5 CMD true
+          help: write a number and a unit: `500ms`, `30s`, `1m30s`
+        error[docker.healthcheck.form]: `HEALTHCHECK` needs `NONE`, or `CMD` and a command
+          Dockerfile:11 | HEALTHCHECK CURL x
+          help: write `HEALTHCHECK CMD command`
+        error[docker.onbuild.instruction]: `ONBUILD FROM` is not allowed
+          Dockerfile:12 | ONBUILD FROM x
+        error[docker.onbuild.instruction]: `ONBUILD ONBUILD` is not allowed
+          Dockerfile:13 | ONBUILD ONBUILD RUN x
+        error[docker.flag.unknown]: `USER` has no flag `--x`
+          Dockerfile:14 | USER --x y
+          help: `USER` takes no flags
+        error[docker.volume.empty]: `VOLUME` needs the path of a directory
+          Dockerfile:15 | VOLUME []
+        warning[docker.json.broken]: `CMD` looks like a JSON list but is none, so it is taken as text
+          Dockerfile:16 | CMD ['a']
+          help: a JSON list needs double quotes around its items
+        error[docker.flag.unknown]: `RUN` has no flag `--secure`
+          Dockerfile:18 | RUN --secure x
+          help: its flags are --mount, --network, --security, --device
+        ");
     }
 
     #[test]
     fn a_file_without_a_stage() {
-        assert_snapshot!(problems("# nothing\n"), @"");
+        assert_snapshot!(problems("# nothing\n"), @"
+        error[docker.from.missing]: `Dockerfile` has no `FROM`
+          Dockerfile
+          help: begin with `FROM scratch` or the image to build on
+        ");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Layers: reading those of a base image into a tree, and writing what a step changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::tree::{Content, Node, NodeKind, Tree};
-use crate::oci::{BlobWriter, FinishedLayer, decompressed};
+use crate::oci::{BlobWriter, FinishedLayer, decompressed, pax};
 use crate::paths;
 
 /// Marks a removed path in a layer (OCI Image Layer Filesystem Changeset, "Whiteouts").
@@ -137,23 +137,16 @@ pub(crate) enum ArchiveEntry {
 /// The entries of an uncompressed archive in their order, contents left in it.
 pub(crate) fn read_archive(path: &Path) -> io::Result<Vec<(String, ArchiveEntry)>> {
     let shared: std::sync::Arc<Path> = path.into();
+    let mut attributes = read_attributes(path)?;
     let mut archive = tar::Archive::new(File::open(path)?);
     let mut entries = Vec::new();
     for entry in archive.entries_with_seek()? {
-        let mut entry = entry?;
+        let entry = entry?;
         let name = text(&entry.path_bytes())?;
         let name = paths::relative(&name)
             .map_err(|()| invalid(format!("`{name}` leads out of the archive")))?;
-        let mut attributes = Vec::new();
-        if let Some(records) = entry.pax_extensions()? {
-            for record in records {
-                let record = record?;
-                let key = record.key().map_err(io::Error::other)?;
-                if key.starts_with(XATTR) {
-                    attributes.push((key.to_owned(), record.value_bytes().to_vec()));
-                }
-            }
-        }
+        let position = entry.raw_header_position();
+        let attributes = attributes.remove(&position).unwrap_or_default();
         let header = entry.header();
         let link = match entry.link_name_bytes() {
             Some(bytes) => text(&bytes)?,
@@ -196,6 +189,29 @@ pub(crate) fn read_archive(path: &Path) -> io::Result<Vec<(String, ArchiveEntry)
         entries.push((name, ArchiveEntry::Node(node)));
     }
     Ok(entries)
+}
+
+/// The extended attributes of an archive's entries, by the position of the entry's header.
+fn read_attributes(path: &Path) -> io::Result<BTreeMap<u64, Vec<(String, Vec<u8>)>>> {
+    let mut archive = tar::Archive::new(File::open(path)?);
+    let mut found = BTreeMap::new();
+    let mut next = Vec::new();
+    for entry in archive.entries_with_seek()?.raw(true) {
+        let mut entry = entry?;
+        let kind = entry.header().entry_type();
+        if kind.is_pax_local_extensions() {
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes)?;
+            for (key, value) in pax::read(&bytes)? {
+                if key.starts_with(XATTR.as_bytes()) {
+                    next.push((text(&key)?, value));
+                }
+            }
+        } else if !kind.is_gnu_longname() && !kind.is_gnu_longlink() && !next.is_empty() {
+            found.insert(entry.raw_header_position(), std::mem::take(&mut next));
+        }
+    }
+    Ok(found)
 }
 
 /// Whether an uncompressed file begins like an archive: its first header has a right checksum.

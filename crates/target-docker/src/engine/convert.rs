@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::oci::{
-    ImageConfig, ImageInLayout, LayoutWriter, NamedImage, decompressed, read_docker_archive,
+    ImageConfig, ImageInLayout, LayoutWriter, NamedImage, decompressed, pax, read_docker_archive,
 };
 use crate::time::rfc3339;
 
@@ -102,30 +102,12 @@ fn clamp_times(archive: impl Read, output: impl Write, epoch: u64) -> io::Result
 /// PAX records without those that hold times; the header's own, in whole seconds, remains.
 fn without_times(records: &[u8]) -> io::Result<Vec<u8>> {
     let mut kept = Vec::new();
-    for record in tar::PaxExtensions::new(records) {
-        let record = record?;
-        let key = record.key_bytes();
-        if [&b"mtime"[..], b"atime", b"ctime"].contains(&key) {
-            continue;
+    for (key, value) in pax::read(records)? {
+        if ![&b"mtime"[..], b"atime", b"ctime"].contains(&key.as_slice()) {
+            pax::write(&mut kept, &key, &value);
         }
-        write_record(&mut kept, key, record.value_bytes());
     }
     Ok(kept)
-}
-
-/// `LENGTH KEY=VALUE\n`, the length counting itself (POSIX.1-2017 pax, "pax Extended Header").
-fn write_record(output: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    let rest = key.len() + value.len() + 3;
-    let mut length = rest + 1;
-    while length != rest + length.to_string().len() {
-        length = rest + length.to_string().len();
-    }
-    output.extend_from_slice(length.to_string().as_bytes());
-    output.push(b' ');
-    output.extend_from_slice(key);
-    output.push(b'=');
-    output.extend_from_slice(value);
-    output.push(b'\n');
 }
 
 /// A file with nothing in it.
@@ -156,42 +138,24 @@ mod tests {
         let mut output = Vec::new();
         clamp_times(archive.as_slice(), &mut output, 100).unwrap();
         let mut clamped = tar::Archive::new(output.as_slice());
-        let found: Vec<_> = clamped
-            .entries()
-            .unwrap()
-            .map(|entry| {
-                let mut entry = entry.unwrap();
-                let mtime = entry.header().mtime().unwrap();
-                let records: Vec<_> = entry
-                    .pax_extensions()
-                    .unwrap()
-                    .unwrap()
-                    .map(|record| {
-                        let record = record.unwrap();
-                        (
-                            record.key().unwrap().to_owned(),
-                            record.value_bytes().to_vec(),
-                        )
-                    })
-                    .collect();
-                (mtime, records)
-            })
-            .collect();
-        let records = vec![("SCHILY.xattr.user.a".to_owned(), b"b=\nc".to_vec())];
-        assert_eq!(found, [(5, records.clone()), (100, records)]);
-    }
-
-    #[test]
-    fn lengths_of_records_count_themselves() {
-        for value in [1, 90, 93, 94, 95, 989, 990, 991] {
-            let mut record = Vec::new();
-            write_record(&mut record, b"k", &vec![b'v'; value]);
-            let space = record.iter().position(|byte| *byte == b' ').unwrap();
-            let length: usize = std::str::from_utf8(&record[..space])
-                .unwrap()
-                .parse()
-                .unwrap();
-            assert_eq!(length, record.len(), "{value}");
+        let mut found = Vec::new();
+        for entry in clamped.entries().unwrap().raw(true) {
+            let mut entry = entry.unwrap();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            if entry.header().entry_type().is_pax_local_extensions() {
+                let records = pax::read(&bytes).unwrap();
+                assert_eq!(
+                    records,
+                    [(b"SCHILY.xattr.user.a".to_vec(), b"b=\nc".to_vec())]
+                );
+            } else {
+                found.push((
+                    entry.header().mode().unwrap(),
+                    entry.header().mtime().unwrap(),
+                ));
+            }
         }
+        assert_eq!(found, [(0o640, 5), (0o640, 100)]);
     }
 }

@@ -5,6 +5,7 @@ mod blob;
 mod docker_archive;
 mod layout;
 mod model;
+pub(crate) mod pax;
 mod platform;
 mod verify;
 

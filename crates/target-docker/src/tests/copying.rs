@@ -34,7 +34,48 @@ fn files_directories_and_links() {
     symlink("d", at("dlink")).unwrap();
     fs::set_permissions(at("d/run.sh"), fs::Permissions::from_mode(0o700)).unwrap();
     fs::create_dir(at("d/empty")).unwrap();
-    assert_snapshot!(layers(&built(&project)), @"");
+    assert_snapshot!(layers(&built(&project)), @r#"
+        755 0:0 @0 c/
+        644 0:0 @0 c/a "a"
+        --
+        755 0:0 @0 newd/
+        755 0:0 @0 newd/empty/
+        777 0:0 @0 newd/l2 -> ../a.txt
+        755 0:0 @0 newd/run.sh "r"
+        755 0:0 @0 newd/sub/
+        644 0:0 @0 newd/sub/s.txt "s"
+        --
+        644 0:0 @0 linkcopied "a"
+        --
+        755 0:0 @0 dlinkcopied/
+        755 0:0 @0 dlinkcopied/empty/
+        777 0:0 @0 dlinkcopied/l2 -> ../a.txt
+        755 0:0 @0 dlinkcopied/run.sh "r"
+        755 0:0 @0 dlinkcopied/sub/
+        644 0:0 @0 dlinkcopied/sub/s.txt "s"
+        --
+        755 0:0 @0 deep/
+        755 0:0 @0 deep/down/
+        644 0:0 @0 deep/down/a.txt "a"
+        755 0:0 @0 deep/down/empty/
+        777 0:0 @0 deep/down/l2 -> ../a.txt
+        755 0:0 @0 deep/down/run.sh "r"
+        755 0:0 @0 deep/down/sub/
+        644 0:0 @0 deep/down/sub/s.txt "s"
+        --
+        755 0:0 @0 newdm/
+        751 0:0 @0 newdm/empty/
+        777 0:0 @0 newdm/l2 -> ../a.txt
+        751 0:0 @0 newdm/run.sh "r"
+        751 0:0 @0 newdm/sub/
+        751 0:0 @0 newdm/sub/s.txt "s"
+        --
+        755 5:6 @0 owned/
+        755 5:6 @0 owned/by/
+        644 5:6 @0 owned/by/a.txt "a"
+        --
+        600 7:7 @0 kept "a"
+        "#);
 }
 
 #[test]
@@ -60,7 +101,20 @@ fn from_another_stage_owners_and_modes_are_kept() {
         ("group", "web:x:1002:\n"),
         ("lib/l", "l"),
     ]);
-    assert_snapshot!(layers(&built(&project)), @"");
+    assert_snapshot!(layers(&built(&project)), @r#"
+        755 0:0 @0 from/
+        755 0:0 @0 from/one/
+        755 1000:1001 @0 from/one/y/
+        4750 1000:1001 @0 from/one/y/a.txt "a"
+        --
+        755 0:0 @0 from/
+        755 0:0 @0 from/two/
+        644 1000:1002 @0 from/two/a.txt "a"
+        --
+        755 0:0 @0 flat/
+        4750 1000:1001 @0 flat/a.txt "a"
+        644 0:0 @0 flat/passwd "app:x:1000:1001::/:\n"
+        "#);
 }
 
 #[test]
@@ -74,7 +128,19 @@ fn a_link_on_the_way_to_the_destination_is_followed() {
         ("tree/usr/lib/l", "l"),
     ]);
     symlink("usr/lib", project.path().join("tree/lib")).unwrap();
-    assert_snapshot!(layers(&built(&project)), @"");
+    assert_snapshot!(layers(&built(&project)), @r#"
+        777 0:0 @0 lib -> usr/lib
+        755 0:0 @0 usr/
+        755 0:0 @0 usr/lib/
+        644 0:0 @0 usr/lib/l "l"
+        --
+        755 0:0 @0 usr/
+        755 0:0 @0 usr/lib/
+        644 0:0 @0 usr/lib/x "a"
+        --
+        755 0:0 @0 other/
+        644 0:0 @0 other/a.txt "a"
+        "#);
 }
 
 #[test]
@@ -104,7 +170,34 @@ fn patterns_excludes_parents_and_here_documents() {
         ("d/sub/deep.md", "deep"),
         ("x/d/f", "f"),
     ]);
-    assert_snapshot!(layers(&built(&project)), @"");
+    assert_snapshot!(layers(&built(&project)), @r#"
+        755 0:0 @0 p/
+        644 0:0 @0 p/a.md "a"
+        644 0:0 @0 p/a.txt "a"
+        644 0:0 @0 p/b.txt "b"
+        --
+        755 0:0 @0 e/
+        644 0:0 @0 e/a.md "a"
+        644 0:0 @0 e/keep.log "k"
+        755 0:0 @0 e/sub/
+        644 0:0 @0 e/sub/deep.md "deep"
+        644 0:0 @0 e/z.md "z"
+        --
+        755 0:0 @0 kept/
+        755 0:0 @0 kept/d/
+        644 0:0 @0 kept/d/f "f"
+        755 0:0 @0 kept/d/sub/
+        644 0:0 @0 kept/d/sub/deep.md "deep"
+        --
+        755 0:0 @0 all/
+        755 0:0 @0 all/d/
+        755 0:0 @0 all/d/sub/
+        644 0:0 @0 all/d/sub/deep.md "deep"
+        --
+        755 0:0 @0 h/
+        644 0:0 @0 h/EOF "hello world\n"
+        644 0:0 @0 h/RAW "hello $WHO\n"
+        "#);
 }
 
 #[test]
@@ -137,14 +230,19 @@ fn archives_are_unpacked_by_add_alone() {
     project.write("x.tgz", gzip.finish().unwrap()).unwrap();
     project.write("x.bz2", bzip.finish().unwrap()).unwrap();
     let image = built(&project);
-    let layers = image.layers();
-    assert_snapshot!(layers[..3].concat().join("\n"), @"");
-    let copied = layers[3][1]
-        .split(' ')
-        .take(4)
-        .collect::<Vec<_>>()
-        .join(" ");
-    assert_snapshot!(copied, @"");
+    let copied = image.layers().pop().unwrap_or_default().join("\n");
+    assert_snapshot!(image.layers()[..3].concat().join("\n"), @r#"
+        755 0:0 @0 gz/
+        755 0:0 @0 gz/in/
+        640 5:6 @77 gz/in/f "f"
+        640 5:6 @77 gz/in/g "f"
+        755 0:0 @0 bz/
+        755 0:0 @0 bz/in/
+        640 5:6 @77 bz/in/f "f"
+        640 5:6 @77 bz/in/g "f"
+        644 0:0 @0 plain "not compressed"
+        "#);
+    assert!(copied.contains("600 0:0 @0 kept/x.tgz"), "{copied}");
 }
 
 #[test]
@@ -170,7 +268,14 @@ fn needed_targets_and_build_contexts_have_names() {
     );
     let needs = BTreeMap::from([("api", needed.path())]);
     let image = build(&project, &target, &needs).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_snapshot!(layers(&image), @"");
+    assert_snapshot!(layers(&image), @r#"
+        755 0:0 @0 srv/
+        644 0:0 @0 srv/api-1.0.whl "wheel"
+        --
+        755 0:0 @0 srv/
+        755 0:0 @0 srv/img/
+        644 0:0 @0 srv/img/logo.svg "svg"
+        "#);
 }
 
 #[test]

@@ -46,8 +46,91 @@ fn every_instruction_that_configures() {
         *entry = entry["created_by"].take();
     }
     config["rootfs"] = json!("layers");
-    assert_json_snapshot!(config, @"");
-    assert_snapshot!(layers(&image), @"");
+    assert_json_snapshot!(config, @r#"
+        {
+          "created": "1970-01-01T00:00:00Z",
+          "author": "A. Person",
+          "architecture": "amd64",
+          "os": "linux",
+          "config": {
+            "User": "1000:1000",
+            "ExposedPorts": {
+              "53/udp": {},
+              "80/tcp": {},
+              "8000/tcp": {},
+              "8001/tcp": {}
+            },
+            "Env": [
+              "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+              "APP=store",
+              "HOME_DIR=/srv/my shop",
+              "OLD=form shop"
+            ],
+            "Entrypoint": [
+              "/bin/bash",
+              "-c",
+              "run --fast $APP"
+            ],
+            "Cmd": [
+              "--all"
+            ],
+            "Healthcheck": {
+              "Test": [
+                "CMD-SHELL",
+                "check $APP"
+              ],
+              "Interval": 90000000000,
+              "Retries": 3
+            },
+            "Volumes": {
+              "/data": {},
+              "/more": {}
+            },
+            "WorkingDir": "/srv/my shop/sub",
+            "Labels": {
+              "a b": "c $APP",
+              "team": "web",
+              "version": "2"
+            },
+            "StopSignal": "SIGINT",
+            "Shell": [
+              "/bin/bash",
+              "-c"
+            ],
+            "OnBuild": [
+              "COPY . /app"
+            ]
+          },
+          "rootfs": "layers",
+          "history": [
+            "MAINTAINER A. Person",
+            "ENV APP=shop HOME_DIR=\"/srv/my shop\"",
+            "ENV OLD form $APP",
+            "ENV APP=store",
+            "LABEL version=$VERSION \"a b\"='c $APP'",
+            "WORKDIR $HOME_DIR",
+            "WORKDIR sub/./x/..",
+            "USER 1000:1000",
+            "EXPOSE $PORT 53/udp 8000-8001",
+            "VOLUME /data \"/more\"",
+            "SHELL [\"/bin/bash\", \"-c\"]",
+            "ENTRYPOINT run --fast $APP",
+            "CMD [\"--all\"]",
+            "HEALTHCHECK --interval=1m30s --retries=3 CMD check $APP",
+            "STOPSIGNAL SIGINT",
+            "ONBUILD COPY . /app",
+            "LABEL team=web"
+          ]
+        }
+        "#);
+    assert_snapshot!(layers(&image), @"
+        755 0:0 @0 srv/
+        755 0:0 @0 srv/my shop/
+        --
+        755 0:0 @0 srv/
+        755 0:0 @0 srv/my shop/
+        755 0:0 @0 srv/my shop/sub/
+        ");
 }
 
 #[test]
@@ -83,7 +166,7 @@ fn source_date_epoch_is_the_time_of_everything() {
     let target = target().variable("SOURCE_DATE_EPOCH", "1700000000");
     let image =
         build(&project, &target, &BTreeMap::new()).unwrap_or_else(|wrong| panic!("{wrong}"));
-    assert_snapshot!(layers(&image), @"");
+    assert_snapshot!(layers(&image), @r#"644 0:0 @1700000000 a "a""#);
     assert_eq!(
         image.config().created.as_deref(),
         Some("2023-11-14T22:13:20Z")
@@ -120,7 +203,16 @@ fn an_image_begins_with_a_layout_of_the_project_or_of_a_needed_target() {
     let other = base.layout();
     let needs = BTreeMap::from([("other", other.as_path())]);
     let image = build(&project, &target, &needs).unwrap_or_else(|wrong| panic!("{wrong}"));
-    assert_snapshot!(layers(&image), @"");
+    assert_snapshot!(layers(&image), @r#"
+        755 0:0 @0 etc/
+        644 0:0 @0 etc/hosts "h"
+        644 0:0 @0 etc/passwd "app:x:7:8::/:\n"
+        --
+        755 0:0 @0 srv/
+        --
+        755 0:0 @0 srv/
+        644 7:8 @0 srv/base-x "h"
+        "#);
     let (base, config) = (base.config(), image.config());
     assert!(config.rootfs.diff_ids.starts_with(&base.rootfs.diff_ids));
     assert!(config.history.starts_with(&base.history));
@@ -137,5 +229,9 @@ fn a_needed_target_that_is_no_image_is_no_base() {
     let project = project(&[("Dockerfile", "FROM api\n")]);
     let needs = BTreeMap::from([("api", needed.path())]);
     let problems = build(&project, &target().need("api"), &needs).err();
-    assert_snapshot!(problems.unwrap_or_default(), @"");
+    assert_snapshot!(problems.unwrap_or_default(), @"
+        error[docker.from.no_image]: target `api` is no OCI image layout, so nothing can be built `FROM` it
+          Dockerfile:1 | FROM api
+          help: begin with `FROM scratch` and `COPY --from=api` what you need
+        ");
 }

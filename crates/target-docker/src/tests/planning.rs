@@ -61,7 +61,11 @@ fn only_what_is_copied_is_an_input() {
         "build_contexts",
         json!({"assets": "assets", "never": "assets"}),
     );
-    assert_snapshot!(inputs(&project, &target), @"");
+    assert_snapshot!(inputs(&project, &target), @"
+        context <- app: one.toml src/a.py src/deep/b.py src/empty x.toml
+        contexts/assets <- assets: img/i
+        needs/api <- target api
+        ");
 }
 
 #[test]
@@ -74,7 +78,7 @@ fn the_dockerfiles_own_ignore_file_comes_first() {
         ("b", ""),
     ]);
     let target = target().setting("dockerfile", "Dockerfile.prod");
-    assert_snapshot!(inputs(&project, &target), @"");
+    assert_snapshot!(inputs(&project, &target), @"context <- .: a");
 }
 
 #[test]
@@ -89,7 +93,7 @@ fn an_engine_builds_what_runs() {
     let project = project(&[("Dockerfile", dockerfile), ("src/a", ""), ("b", "")]).with_tool(tool);
     let plan = DockerTarget.plan(&target(), &project).unwrap();
     assert_eq!(plan.actions[0].tools.len(), 1);
-    assert_snapshot!(inputs(&project, &target()), @"");
+    assert_snapshot!(inputs(&project, &target()), @"context <- .: src/a");
     let requirement = &DockerTarget.requirements(&target(), &project)[0];
     assert!(!requirement.optional);
 }
@@ -103,7 +107,13 @@ fn a_client_without_buildkit_builds_nothing() {
         digest: Digest::new("0".repeat(64), 1).unwrap(),
     };
     let project = project(&[("Dockerfile", "FROM debian:13\nRUN x\n")]).with_tool(tool);
-    assert_snapshot!(inputs(&project, &target()), @"");
+    assert_snapshot!(inputs(&project, &target()), @"
+        error[docker.engine.missing]: `debian:13` is an image of a registry, which needs a Docker engine, and `/usr/local/bin/docker` 28.2.2 lacks its plugin `buildx`, which BuildKit needs
+          Dockerfile:1 | FROM debian:13
+          help: install the plugin: the package `docker-buildx-plugin` or `docker-buildx`
+          help: or remove the line: copy in what other targets built, with `needs` and `COPY --from=TARGET`, and begin with `FROM scratch` or an OCI layout of `build_contexts`
+          help: the same goes for line 2
+        ");
 }
 
 #[test]
