@@ -5,6 +5,7 @@
 //! by a program.
 
 mod assemble;
+mod checks;
 mod command;
 mod detect;
 mod html;
@@ -15,6 +16,8 @@ mod plan;
 mod programs;
 mod project;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod text;
 mod toolchain;
 mod tree;
@@ -75,7 +78,10 @@ impl BuildTarget for StaticTarget {
     }
 
     fn validate(&self, target: &TargetSpec, context: &dyn PlanContext) -> Vec<Diagnostic> {
-        Project::read(target, context).err().unwrap_or_default()
+        match Project::read(target, context) {
+            Ok(project) => project.warnings,
+            Err(problems) => problems,
+        }
     }
 
     fn requirements(&self, target: &TargetSpec, _context: &dyn PlanContext) -> Vec<Requirement> {

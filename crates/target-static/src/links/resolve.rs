@@ -186,10 +186,13 @@ impl<'a> Site<'a> {
         let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_lowercase();
         let wanted = name(path);
         let same_name = self.tree.files().find(|file| name(file) == wanted);
+        // Without extensions, which make any two pages look alike.
+        let similarity =
+            |file: &str| strsim::normalized_damerau_levenshtein(stem(file), stem(path));
         let similar = self
             .tree
             .files()
-            .map(|file| (strsim::normalized_damerau_levenshtein(file, path), file))
+            .map(|file| (similarity(file), file))
             .filter(|(similarity, _)| *similarity >= 0.7)
             .max_by(|left, right| left.0.total_cmp(&right.0))
             .map(|(_, file)| file);
@@ -205,4 +208,12 @@ fn below(directory: &str, name: &str) -> String {
     } else {
         format!("{directory}/{name}")
     }
+}
+
+fn stem(path: &str) -> &str {
+    path.rsplit_once('.')
+        .map_or(path, |(stem, extension)| match extension.contains('/') {
+            true => path,
+            false => stem,
+        })
 }

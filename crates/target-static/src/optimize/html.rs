@@ -6,6 +6,10 @@ use std::ops::Range;
 
 use synth_core::Diagnostic;
 
+use super::markup::{
+    Embedded, FRAME_ELEMENTS, VERBATIM, collapse, has_digest_source, is_invisible, is_kept,
+    is_space, is_void, script_kind,
+};
 use super::{Minified, Problem, css, js, json};
 use crate::html::{Attribute, Dialect, Tag, Token, tokens};
 
@@ -19,47 +23,6 @@ pub(crate) struct Parts {
     /// `<script>`.
     pub(crate) scripts: bool,
 }
-
-/// Elements whose text is shown, or read, as it is written.
-const VERBATIM: [&str; 10] = [
-    "pre",
-    "textarea",
-    "title",
-    "listing",
-    "plaintext",
-    "xmp",
-    "script",
-    "style",
-    "svg",
-    "math",
-];
-
-/// Elements that may stand before the body (HTML, section 13.2.6.4.4).
-const FRAME_ELEMENTS: [&str; 10] = [
-    "html", "head", "base", "link", "meta", "noscript", "script", "style", "template", "title",
-];
-
-/// Comments that something reads: conditional comments, server-side includes, licenses, markers
-/// that scripts look for.
-const KEPT_COMMENTS: [&str; 17] = [
-    "[",
-    "]",
-    "!",
-    "#",
-    "$",
-    "/$",
-    "?",
-    "esi",
-    "ko ",
-    "/ko",
-    "googleon",
-    "googleoff",
-    "noindex",
-    "/noindex",
-    "sse",
-    "/sse",
-    "<",
-];
 
 /// Minifies a page.
 pub(crate) fn minify(text: &str, parts: Parts) -> Minified {
@@ -90,14 +53,6 @@ pub(crate) fn minify(text: &str, parts: Parts) -> Minified {
     }
 }
 
-/// Whether a text lists digests of scripts or styles (Content Security Policy Level 3, section
-/// 2.3.1).
-pub(crate) fn has_digest_source(text: &str) -> bool {
-    ["'sha256-", "'sha384-", "'sha512-"]
-        .iter()
-        .any(|prefix| text.contains(prefix))
-}
-
 /// Whether the page allows inline scripts or styles by the digest of their text.
 fn pins_inline(tokens: &[Token]) -> bool {
     tokens.iter().any(|token| match token {
@@ -113,14 +68,6 @@ enum Region {
     Frame,
     /// It may be seen.
     Body,
-}
-
-/// What the text of the next token is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Embedded {
-    Style,
-    Script(js::Goal),
-    Json,
 }
 
 struct Writer<'a> {
@@ -359,92 +306,6 @@ impl Writer<'_> {
             range: at.saturating_sub(1)..at,
         });
     }
-}
-
-/// What a script element holds, by its type (HTML, section 4.12.1).
-fn script_kind(kind: &str) -> Option<Embedded> {
-    let kind = kind.trim().to_ascii_lowercase();
-    match kind.as_str() {
-        ""
-        | "text/javascript"
-        | "application/javascript"
-        | "text/ecmascript"
-        | "application/ecmascript" => Some(Embedded::Script(js::Goal::Script)),
-        "module" => Some(Embedded::Script(js::Goal::Module)),
-        "importmap" | "speculationrules" | "application/json" => Some(Embedded::Json),
-        kind if kind.ends_with("+json") => Some(Embedded::Json),
-        _ => None,
-    }
-}
-
-fn is_kept(comment: &str) -> bool {
-    let inner = comment.strip_prefix("<!--").unwrap_or(comment);
-    // `<!x>` and `<?x>` are comments to a tokenizer; something else reads them.
-    let is_other = !comment.starts_with("<!--");
-    let inner = inner.trim_end_matches("-->");
-    let lower = inner.trim_start().to_ascii_lowercase();
-    is_other
-        || inner.is_empty()
-        || KEPT_COMMENTS.iter().any(|start| lower.starts_with(start))
-        || lower.contains("@license")
-        || lower.contains("@preserve")
-        || lower.contains("[endif]")
-}
-
-fn is_space(text: &str) -> bool {
-    text.chars()
-        .all(|character| character.is_ascii_whitespace())
-}
-
-/// Each run of white space as one character: a line break if it had one, as
-/// `white-space: pre-line` shows it. A run at the beginning goes when the text before ended in
-/// one.
-fn collapse(text: &str, mut after_space: bool) -> String {
-    let mut collapsed = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let word_start = rest
-            .find(|character: char| !character.is_ascii_whitespace())
-            .unwrap_or(rest.len());
-        let (space, after) = rest.split_at(word_start);
-        if !space.is_empty() && !after_space {
-            collapsed.push(if space.contains('\n') { '\n' } else { ' ' });
-        }
-        let word_end = after
-            .find(|character: char| character.is_ascii_whitespace())
-            .unwrap_or(after.len());
-        let (word, next) = after.split_at(word_end);
-        collapsed.push_str(word);
-        after_space = false;
-        rest = next;
-    }
-    collapsed
-}
-
-/// Elements that show nothing: white space before and after them is one run.
-fn is_invisible(name: &str) -> bool {
-    matches!(name, "script" | "style" | "template" | "meta" | "link")
-}
-
-/// Elements without content (HTML, section 13.1.2).
-fn is_void(name: &str) -> bool {
-    matches!(
-        name,
-        "area"
-            | "base"
-            | "br"
-            | "col"
-            | "embed"
-            | "hr"
-            | "img"
-            | "input"
-            | "link"
-            | "meta"
-            | "param"
-            | "source"
-            | "track"
-            | "wbr"
-    )
 }
 
 #[cfg(test)]

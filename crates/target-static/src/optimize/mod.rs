@@ -6,6 +6,7 @@ mod css;
 mod html;
 mod js;
 mod json;
+mod markup;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -231,7 +232,8 @@ fn headers_pin_inline(tree: &Tree) -> Result<bool, Vec<Diagnostic>> {
         "staticwebapp.config.json",
         "vercel.json",
     ] {
-        if tree.has(file) && html::has_digest_source(&String::from_utf8_lossy(&tree.bytes(file)?)) {
+        if tree.has(file) && markup::has_digest_source(&String::from_utf8_lossy(&tree.bytes(file)?))
+        {
             return Ok(true);
         }
     }
