@@ -1,6 +1,6 @@
 //! Exit codes: constant, so that scripts can rely on them.
 
-use synth_core::Diagnostic;
+use synth_core::{Concern, Diagnostic};
 
 /// Everything asked for was done.
 pub const SUCCESS: u8 = 0;
@@ -21,38 +21,53 @@ pub const TERMINATED: u8 = 143;
 
 /// The exit code for problems that kept a command from beginning.
 pub(crate) fn of_problems(problems: &[Diagnostic]) -> u8 {
-    let all = |area: &str| {
-        let mut errors = problems
-            .iter()
-            .filter(|problem| problem.is_error())
-            .peekable();
-        errors.peek().is_some() && errors.all(|problem| problem.code.starts_with(area))
-    };
-    if all("tool.") {
-        TOOL_MISSING
-    } else if all("state.") || all("store.") {
-        STATE
-    } else if all("internal") {
-        INTERNAL
-    } else {
-        USAGE
-    }
+    of_errors(problems.iter(), USAGE)
 }
 
 /// The exit code for what targets of a build that failed have to say.
 pub(crate) fn of_failures<'a>(problems: impl Iterator<Item = &'a Diagnostic>) -> u8 {
-    let codes: Vec<&str> = problems
+    of_errors(problems, FAILED)
+}
+
+/// A fault of synth's own is always told. A missing tool or a state that can't be used is told
+/// when it is all that is wrong: else the project has something to mend first.
+fn of_errors<'a>(problems: impl Iterator<Item = &'a Diagnostic>, project: u8) -> u8 {
+    let concerns: Vec<Concern> = problems
         .filter(|problem| problem.is_error())
-        .map(|problem| problem.code.as_str())
+        .map(|problem| problem.concern)
         .collect();
-    let any = |area: &str| codes.iter().any(|code| code.starts_with(area));
-    if any("internal") {
+    let all = |concern| !concerns.is_empty() && concerns.iter().all(|one| *one == concern);
+    if concerns.contains(&Concern::Internal) {
         INTERNAL
-    } else if any("store.") || any("state.") {
+    } else if all(Concern::State) {
         STATE
-    } else if !codes.is_empty() && codes.iter().all(|code| code.starts_with("tool.")) {
+    } else if all(Concern::Environment) {
         TOOL_MISSING
     } else {
-        FAILED
+        project
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_follows_from_whose_concern_it_is() {
+        use Concern::{Environment, Internal, Project, State};
+        for (concerns, code) in [
+            (vec![], USAGE),
+            (vec![Project], USAGE),
+            (vec![Project, Environment, State], USAGE),
+            (vec![Environment, Environment], TOOL_MISSING),
+            (vec![State], STATE),
+            (vec![Project, Internal], INTERNAL),
+        ] {
+            let problems: Vec<Diagnostic> = concerns
+                .iter()
+                .map(|concern| Diagnostic::error("a.b", "c").concerning(*concern))
+                .collect();
+            assert_eq!(of_problems(&problems), code, "{concerns:?}");
+        }
     }
 }

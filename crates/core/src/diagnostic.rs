@@ -16,6 +16,22 @@ pub enum Severity {
     Error,
 }
 
+/// Whose concern it is; the command's exit code follows from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Concern {
+    /// The project's: its configuration, its sources, its tests.
+    #[default]
+    Project,
+    /// The machine's: a tool that is missing or does not work.
+    Environment,
+    /// The store's or the workspace's state: no room, no permission, damaged.
+    State,
+    /// synth's own, or that of a target kind: a fault to be reported.
+    Internal,
+}
+
 /// A position in a text file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct TextPosition {
@@ -70,6 +86,9 @@ pub struct Diagnostic {
     pub code: String,
     /// How bad it is.
     pub severity: Severity,
+    /// Whose concern it is.
+    #[serde(default)]
+    pub concern: Concern,
     /// The fact, in one sentence without a final period, naming the thing.
     pub message: String,
     /// Where it is.
@@ -92,6 +111,7 @@ impl Diagnostic {
         Self {
             code: code.into(),
             severity: Severity::Error,
+            concern: Concern::default(),
             message: message.into(),
             place: None,
             help: Vec::new(),
@@ -156,6 +176,13 @@ impl Diagnostic {
             position: Some(position),
             line_text,
         });
+        self
+    }
+
+    /// Makes it another one's concern than the project's.
+    #[must_use]
+    pub fn concerning(mut self, concern: Concern) -> Self {
+        self.concern = concern;
         self
     }
 

@@ -28,7 +28,7 @@ pub use artifact::Artifact;
 pub use context::{
     FileKind, NativeOutcome, PlanContext, PlanError, Process, ProcessOutcome, RunContext,
 };
-pub use diagnostic::{Diagnostic, Place, Severity, TextPosition};
+pub use diagnostic::{Concern, Diagnostic, Place, Severity, TextPosition};
 pub use digest::{Digest, ParseDigestError};
 pub use message::{INTERFACE_VERSION, Message, MessageError};
 pub use path::{PathError, ProjectPath};

@@ -281,7 +281,11 @@ fn run(
         .enable_all()
         .build()
         .map_err(|error| {
-            vec![Diagnostic::error("internal", "no threads can be started").caused_by(&error)]
+            vec![
+                Diagnostic::error("internal", "no threads can be started")
+                    .concerning(synth_core::Concern::Internal)
+                    .caused_by(&error),
+            ]
         })?;
     runtime
         .block_on(build(pipeline, registry, options))

@@ -283,6 +283,7 @@ fn unusable(path: &Path, error: &dyn std::error::Error) -> BuildError {
             "state.unusable",
             format!("`{}` can't be used", path.display()),
         )
+        .concerning(synth_core::Concern::State)
         .caused_by(error)
         .help("check that the directory can be written and its disk has room"),
     )

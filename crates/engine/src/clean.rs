@@ -32,6 +32,7 @@ pub fn clean(
                 "state.unusable",
                 format!("`{}` can't be used", directory.display()),
             )
+            .concerning(synth_core::Concern::State)
             .caused_by(&error),
         ]
     };
@@ -75,6 +76,8 @@ fn remove(pipeline: &Pipeline, path: &ProjectPath) -> Result<bool, Diagnostic> {
         Err(error) => Err(error),
     };
     removed.map(|()| true).map_err(|error| {
-        Diagnostic::error("clean.remove", format!("`{path}` can't be removed")).caused_by(&error)
+        Diagnostic::error("clean.remove", format!("`{path}` can't be removed"))
+            .concerning(synth_core::Concern::State)
+            .caused_by(&error)
     })
 }

@@ -129,6 +129,7 @@ impl Outputs {
                     target.name, target.output_path
                 ),
             )
+            .concerning(synth_core::Concern::State)
             .caused_by(&error);
             match error {
                 StoreError::Damaged(_) | StoreError::Missing(_) => {
@@ -153,6 +154,7 @@ impl Outputs {
                     "output.remove",
                     format!("`{}` can't be removed", target.output_path),
                 )
+                .concerning(synth_core::Concern::State)
                 .caused_by(&error));
             }
         };

@@ -96,5 +96,6 @@ pub(crate) fn broken_plan(action: &Action, reason: &str) -> Diagnostic {
             action.id
         ),
     )
+    .concerning(synth_core::Concern::Internal)
     .help("this is a fault of the target kind: report it to its authors")
 }

@@ -83,6 +83,7 @@ fn guarded<T>(
                 "internal.panic",
                 format!("the target kind `{}` panicked in `{method}`", target.kind),
             )
+            .concerning(synth_core::Concern::Internal)
             .help("this is a fault of the target kind: report it to its authors"),
         ])
     })
@@ -158,6 +159,7 @@ fn check(target: &TargetSpec, plan: Plan) -> Result<Plan, Vec<Diagnostic>> {
         "plan.broken",
         format!("the plan of target `{}` can't be carried out", target.name),
     )
+    .concerning(synth_core::Concern::Internal)
     .help("this is a fault of the target kind: report it to its authors");
     Err(vec![reasons.into_iter().fold(problem, Diagnostic::cause)])
 }

@@ -138,7 +138,9 @@ impl<'a> Schedule<'a> {
                     self.stop.cancel();
                     if let Some(record) = self.records.first_mut() {
                         record.diagnostics.push(
-                            Diagnostic::error("internal", "synth itself failed").caused_by(&error),
+                            Diagnostic::error("internal", "synth itself failed")
+                                .concerning(synth_core::Concern::Internal)
+                                .caused_by(&error),
                         );
                     }
                 }
@@ -281,6 +283,7 @@ impl<'a> Schedule<'a> {
                         planned.spec.name
                     ),
                 )
+                .concerning(synth_core::Concern::Internal)
                 .cause(reason)
             };
             let entry = entry.ok_or_else(|| broken(format!("`{}` is not there", export.output)))?;
@@ -439,6 +442,7 @@ impl ActionJob {
                     .get_action(&digest, &action.outputs)
                     .map_err(|error| {
                         Diagnostic::error("store.read", "the action cache can't be read")
+                            .concerning(synth_core::Concern::State)
                             .caused_by(&error)
                     })?
             } else {
@@ -447,7 +451,9 @@ impl ActionJob {
             Ok((inputs, digest, known))
         });
         let (inputs, digest, known) = looked_up.await.unwrap_or_else(|error| {
-            Err(Diagnostic::error("internal", "synth itself failed").caused_by(&error))
+            Err(Diagnostic::error("internal", "synth itself failed")
+                .concerning(synth_core::Concern::Internal)
+                .caused_by(&error))
         })?;
         record.digest = Some(digest);
         Ok(match known {
@@ -498,6 +504,7 @@ impl ActionJob {
         if let Ok(Err(error)) = kept.await {
             record.diagnostics.push(
                 Diagnostic::warning("store.write", "a result can't be kept for the next build")
+                    .concerning(synth_core::Concern::State)
                     .caused_by(&error),
             );
         }

@@ -1,5 +1,11 @@
 //! Whole builds through the public interface, with a kind whose targets are shell scripts.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of a test fail it where they stand"
+)]
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

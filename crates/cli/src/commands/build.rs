@@ -23,7 +23,11 @@ pub(crate) fn run(global: &Global, arguments: &BuildArguments, registry: &Regist
         .enable_all()
         .build()
         .map_err(|error| {
-            vec![Diagnostic::error("internal", "no threads can be started").caused_by(&error)]
+            vec![
+                Diagnostic::error("internal", "no threads can be started")
+                    .concerning(synth_core::Concern::Internal)
+                    .caused_by(&error),
+            ]
         })?;
     runtime.block_on(build(global, arguments, &pipeline, registry, amount))
 }
@@ -37,7 +41,11 @@ async fn build(
 ) -> Outcome {
     let cancel = CancellationToken::new();
     let signals = Signals::listen(cancel.clone()).map_err(|error| {
-        vec![Diagnostic::error("internal", "signals can't be received").caused_by(&error)]
+        vec![
+            Diagnostic::error("internal", "signals can't be received")
+                .concerning(synth_core::Concern::Internal)
+                .caused_by(&error),
+        ]
     })?;
     let options = BuildOptions {
         jobs: arguments.jobs,

@@ -93,7 +93,11 @@ pub(crate) fn run(global: &Global, arguments: &InitArguments, registry: &Registr
 
 fn write(root: &Path, text: &str) -> Result<(), Vec<Diagnostic>> {
     std::fs::write(root.join(CONFIG_FILE_NAMES[0]), text).map_err(|error| {
-        vec![Diagnostic::error("state.unusable", "`synth.toml` can't be written").caused_by(&error)]
+        vec![
+            Diagnostic::error("state.unusable", "`synth.toml` can't be written")
+                .concerning(synth_core::Concern::State)
+                .caused_by(&error),
+        ]
     })
 }
 

@@ -87,7 +87,11 @@ fn print(text: &str) {
 /// Writes a value as JSON to standard output.
 fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Vec<Diagnostic>> {
     let text = serde_json::to_string_pretty(value).map_err(|error| {
-        vec![Diagnostic::error("internal", "the report can't be written").caused_by(&error)]
+        vec![
+            Diagnostic::error("internal", "the report can't be written")
+                .concerning(synth_core::Concern::Internal)
+                .caused_by(&error),
+        ]
     })?;
     print(&text);
     Ok(())

@@ -100,6 +100,15 @@ mod tests {
             .cause("the directory is empty")
             .help("build `api` first");
         let text = anstream::adapter::strip_str(&render(&diagnostic, None)).to_string();
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @"
+        error[docker.copy.missing]: no file matches `a.whl`
+         --> deploy/Dockerfile:7:3
+          |
+        7 |   COPY ä a.whl /
+          |   ^^^^^^^^^^^^^^
+          |
+          = note: the directory is empty
+          = help: build `api` first
+        ");
     }
 }

@@ -33,6 +33,7 @@ pub async fn handover(
     };
     let program = which::which(name).map_err(|_| {
         Diagnostic::error("tool.missing", format!("`{name}` was not found"))
+            .concerning(synth_core::Concern::Environment)
             .help(format!("install `{name}`, or see that it is on the `PATH`"))
     })?;
     let log = tempfile::NamedTempFile::new().map_err(|error| failed(error.to_string()))?;

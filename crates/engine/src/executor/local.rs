@@ -113,7 +113,9 @@ async fn blocking<T: Send + 'static>(
 }
 
 pub(super) fn internal(error: &tokio::task::JoinError) -> Diagnostic {
-    Diagnostic::error("internal", "synth itself failed").caused_by(error)
+    Diagnostic::error("internal", "synth itself failed")
+        .concerning(synth_core::Concern::Internal)
+        .caused_by(error)
 }
 
 fn unprepared(action: &Action, error: &dyn std::error::Error) -> Diagnostic {
@@ -124,6 +126,7 @@ fn unprepared(action: &Action, error: &dyn std::error::Error) -> Diagnostic {
             action.description
         ),
     )
+    .concerning(synth_core::Concern::State)
     .caused_by(error)
 }
 

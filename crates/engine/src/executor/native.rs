@@ -101,6 +101,7 @@ fn panicked(action: &Action, payload: &(dyn std::any::Any + Send)) -> Diagnostic
         "internal.panic",
         format!("the target kind panicked in `{}`", action.description),
     )
+    .concerning(synth_core::Concern::Internal)
     .cause(message)
     .help("this is a fault of the target kind: report it to its authors")
 }

@@ -24,6 +24,7 @@ pub(crate) fn prepare(action: &Action, base: &Path) -> Result<(), Diagnostic> {
                 "execute.prepare",
                 format!("the place of output `{}` can't be made", output.path),
             )
+            .concerning(synth_core::Concern::State)
             .caused_by(&error)
         })?;
     }
@@ -164,5 +165,7 @@ fn scan(
 }
 
 fn not_stored(error: &StoreError) -> Diagnostic {
-    Diagnostic::error("store.write", "an output can't be brought into the store").caused_by(error)
+    Diagnostic::error("store.write", "an output can't be brought into the store")
+        .concerning(synth_core::Concern::State)
+        .caused_by(error)
 }
