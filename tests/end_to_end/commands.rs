@@ -32,12 +32,48 @@ fn shop() -> Workspace {
 
 #[test]
 fn a_plan_is_shown_as_a_tree() {
-    assert_run!(shop().synth(["plan"]), @"");
+    assert_run!(shop().synth(["plan"]), @"
+    exit code: 0
+    ----- stdout -----
+    shop
+    ├─ site (static) -> dist/site
+    │  ├─ assemble  assemble: put the site together
+    │  ├─ optimize  optimize: minify pages, style sheets and scripts
+    │  ├─ validate  validate: check links, anchors and assets
+    │  └─ assemble  manifest: write the manifest
+    └─ image (docker, needs site) -> dist/image
+       ├─ assemble  build: build the image of deploy/Dockerfile
+       └─ validate  verify: check every digest of the image
+    ");
 }
 
 #[test]
 fn a_plan_is_shown_as_a_graph() {
-    assert_run!(shop().synth(["plan", "--format", "dot"]), @"");
+    assert_run!(shop().synth(["plan", "--format", "dot"]), @r#"
+    exit code: 0
+    ----- stdout -----
+    digraph synth {
+      rankdir = LR;
+      node [shape = box];
+      subgraph cluster_0 {
+        label = "site";
+        "site.assemble" [label = "put the site together"];
+        "site.optimize" [label = "minify pages, style sheets and scripts"];
+        "site.validate" [label = "check links, anchors and assets"];
+        "site.manifest" [label = "write the manifest"];
+      }
+      subgraph cluster_1 {
+        label = "image";
+        "image.build" [label = "build the image of deploy/Dockerfile"];
+        "image.verify" [label = "check every digest of the image"];
+      }
+      "site.assemble" -> "site.optimize";
+      "site.assemble" -> "site.validate";
+      "site.optimize" -> "site.manifest";
+      "site.manifest" -> "image.build";
+      "image.build" -> "image.verify";
+    }
+    "#);
 }
 
 #[test]
@@ -71,17 +107,77 @@ fn a_check_lists_the_tools() {
         ),
         ("web/page.md", "# Shop\n"),
     ]);
-    assert_run!(workspace.synth(["check"]), @"");
+    assert_run!(workspace.synth(["check"]), @"
+    exit code: 3
+    ----- stdout -----
+     tool        found  needed  for                             targets
+     pagewright  no     any     builds the site (`pagewright`)  site
+
+    1 tool is missing
+    ----- stderr -----
+    error[tool.missing]: `pagewright` was not found
+     |
+     = help: install `pagewright` and put it on your PATH
+    ");
 }
 
 #[test]
 fn a_check_without_problems_succeeds() {
-    assert_run!(shop().synth(["check"]), @"");
+    assert_run!(shop().synth(["check"]), @"
+    exit code: 0
+    ----- stdout -----
+     tool    found          needed               for                                                          targets
+     docker  does not work  >= 20.10 (optional)  runs `RUN` and loads images; this image is built without it  image
+
+    2 targets can be built
+    ");
 }
 
 #[test]
 fn a_build_tells_plain_lines_and_a_table() {
-    assert_run!(shop().synth(["build"]), @"");
+    assert_run!(shop().synth(["build", "-j1"]), @"
+    exit code: 0
+    ----- stdout -----
+     target  status  time  actions     artifacts
+     site    built   [TIME]  4 executed  dist/site  340 B  [DIGEST]
+     image   built   [TIME]  2 executed  dist/image  1.59 KiB  [DIGEST]
+
+    2 of 2 targets succeeded in [TIME]
+    ----- stderr -----
+         start site: put the site together
+          done site: put the site together ([TIME])
+         start site: minify pages, style sheets and scripts
+          done site: minify pages, style sheets and scripts ([TIME])
+         start site: check links, anchors and assets
+          done site: check links, anchors and assets ([TIME])
+         start site: write the manifest
+          done site: write the manifest ([TIME])
+         start image: build the image of deploy/Dockerfile
+          done image: build the image of deploy/Dockerfile ([TIME])
+         start image: check every digest of the image
+          done image: check every digest of the image ([TIME])
+    ");
+}
+
+#[test]
+fn reports_have_the_shape_that_the_schema_tells() {
+    let workspace = shop();
+    let schema = workspace.synth(["schema", "report"]).succeeded().json();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let succeeded = workspace.build([""; 0]).succeeded();
+    workspace.write(
+        "web/index.html",
+        "<!doctype html><a href=\"gone.html\">Gone</a>\n",
+    );
+    let failed = workspace.build([""; 0]);
+    assert_eq!(failed.code, Some(1));
+    for report in [succeeded, failed] {
+        let problems: Vec<String> = schema
+            .iter_errors(&report.value)
+            .map(|problem| problem.to_string())
+            .collect();
+        assert_eq!(problems, [] as [String; 0], "{:#}", report.value);
+    }
 }
 
 #[test]
@@ -165,5 +261,5 @@ fn a_wrong_command_line_is_told_with_the_nearest_right_one() {
 #[test]
 fn a_store_that_cannot_be_used_is_told() {
     let workspace = shop().variable("XDG_CACHE_HOME", "/dev/null/cache");
-    assert_run!(workspace.synth(["build"]), @"");
+    assert_run!(workspace.synth(["build", "-j1"]), @"");
 }

@@ -41,18 +41,19 @@ needs = ["site"]
 #[test]
 fn json_of_the_same_shape_is_understood() {
     let workspace = project("");
+    workspace.write("other/index.html", PAGE.replace("Shop", "Other"));
     workspace.write(
         "pipeline.json",
         r#"{
             "name": "shop",
             "targets": [
                 { "name": "site", "type": "static", "source": "web" },
-                { "name": "copy", "type": "static", "source_path": "web", "needs": ["site"] }
+                { "name": "other", "type": "static", "source_path": "other", "needs": ["site"] }
             ]
         }"#,
     );
     let report = workspace.build(["--config", "pipeline.json"]).succeeded();
-    assert_eq!(report.statuses(), "site built, copy built");
+    assert_eq!(report.statuses(), "site built, other built");
     assert_eq!(report.value["pipeline"], "shop");
 }
 
@@ -129,7 +130,7 @@ source_path = "other"
         "broken/index.html",
         "<!doctype html><title>x</title><a href=\"gone.html\">y</a>\n",
     );
-    workspace.write("other/index.html", PAGE);
+    workspace.write("other/index.html", PAGE.replace("Shop", "Other"));
     workspace
 }
 

@@ -108,7 +108,7 @@ build_contexts = { prepared = "oci-layout://bases/prepared" }
 #[test]
 fn a_failing_run_shows_its_line_and_what_it_said() {
     let (workspace, _) = project("FROM BASE\nRUN echo about to fail && exit 3\n", "");
-    let run = workspace.synth(["build"]);
+    let run = workspace.synth(["build", "-j1"]);
     assert_run!(run, @"");
 }
 
@@ -117,11 +117,11 @@ fn without_an_engine_run_is_refused_with_its_line_and_both_ways_out() {
     let (workspace, _) = project("FROM scratch\nCOPY greeting.txt /\nRUN [\"/none\"]\n", "");
     let nowhere = format!("unix://{}", workspace.beside("no.sock").display());
     let workspace = workspace.variable("DOCKER_HOST", nowhere);
-    assert_run!(workspace.synth(["build"]), @"");
+    assert_run!(workspace.synth(["build", "-j1"]), @"");
 }
 
 #[test]
 fn the_embedded_builder_refuses_run() {
     let (workspace, _) = project(TWO_STAGES, "engine = \"embedded\"\n");
-    assert_run!(workspace.synth(["build"]), @"");
+    assert_run!(workspace.synth(["build", "-j1"]), @"");
 }

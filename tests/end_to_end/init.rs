@@ -29,8 +29,37 @@ fn shop() -> Workspace {
 #[test]
 fn each_kind_is_found_and_explained() {
     let workspace = shop();
-    assert_run!(workspace.synth(["init"]), @"");
-    insta::assert_snapshot!(workspace.read("synth.toml"), @"");
+    assert_run!(workspace.synth(["init"]), @"
+    exit code: 0
+    ----- stdout -----
+    wrote synth.toml:
+      deploy-image (docker): Dockerfile in deploy
+      shop-api (python): pyproject.toml (hatchling) in services/api
+      web (static): index.html in web
+    next: `synth check`, then `synth build`
+    ");
+    insta::assert_snapshot!(workspace.read("synth.toml"), @r#"
+    # What `synth build` builds here. Paths are relative to this file.
+    name = "my project"
+
+    # What happens to the rest when a target fails: "stop_all", "continue" or "rollback".
+    failure_strategy = "stop_all"
+
+    # Dockerfile
+    [targets.deploy-image]
+    type = "docker"
+    source_path = "deploy"
+
+    # pyproject.toml (hatchling)
+    [targets.shop-api]
+    type = "python"
+    source_path = "services/api"
+
+    # index.html
+    [targets.web]
+    type = "static"
+    source_path = "web"
+    "#);
 }
 
 #[test]
@@ -39,19 +68,32 @@ fn what_is_written_builds_without_an_edit() {
     workspace.synth(["init"]).succeeded();
     workspace.synth(["check"]).succeeded();
     let report = workspace.build([""; 0]).succeeded();
-    insta::assert_snapshot!(report.statuses(), @"");
+    insta::assert_snapshot!(report.statuses(), @"deploy-image built, shop-api built, web built");
 }
 
 #[test]
 fn a_configuration_that_is_there_is_kept() {
     let workspace = shop();
     workspace.write("synth.toml", "name = \"mine\"\n");
-    assert_run!(workspace.synth(["init"]), @"");
+    assert_run!(workspace.synth(["init"]), @"
+    exit code: 2
+    ----- stderr -----
+    error[init.exists]: `synth.toml` is there already
+     |
+     = help: replace it with `synth init --force`
+    ");
     assert_eq!(workspace.read("synth.toml"), "name = \"mine\"\n");
 }
 
 #[test]
 fn a_directory_with_nothing_to_build_is_said_to_have_nothing() {
     let workspace = Workspace::with_files([("notes.txt", "buy milk\n")]);
-    assert_run!(workspace.synth(["init"]), @"");
+    assert_run!(workspace.synth(["init"]), @"
+    exit code: 2
+    ----- stderr -----
+    error[init.nothing]: nothing to build was found below `[WORKSPACE]/my project`
+     |
+     = help: looked for pyproject.toml, Dockerfile, package.json, index.html and their like
+     = help: write `synth.toml` by hand: see the README
+    ");
 }

@@ -42,7 +42,7 @@ fn only_what_changed_is_built_again() {
 #[test]
 fn the_artifacts_are_listed_and_work() {
     let workspace = Workspace::with_example("storefront");
-    let run = workspace.synth(["build"]).succeeded();
+    let run = workspace.synth(["build", "-j1"]).succeeded();
     assert_run!(run, @"");
 
     let report = workspace.build([""; 0]).succeeded();

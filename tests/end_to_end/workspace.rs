@@ -367,11 +367,22 @@ macro_rules! assert_run {
 pub(crate) use assert_run;
 
 /// What differs from run to run and from machine to machine.
-pub(crate) const FILTERS: [(&str, &str); 4] = [
+pub(crate) const FILTERS: [(&str, &str); 8] = [
     (r"\b\d+(\.\d+)? ?(ms|s)\b", "[TIME]"),
+    // The table's columns are as wide as the times in them.
+    (r"(\btime|\[TIME\]) {2,}", "$1  "),
+    (r"(?m)^ {20,}", "                    "),
     (r"\b[0-9a-f]{64}\b", "[SHA256]"),
     (r"\b[0-9a-f]{12}\b", "[DIGEST]"),
     (r"\.synth/logs/[^/\s]+/", ".synth/logs/[BUILD]/"),
+    (
+        r"/work/build-\w{6}/([\w.-]+)-\w{6}/",
+        "/work/build-[RANDOM]/$1-[RANDOM]/",
+    ),
+    (
+        r"Python 3[\d.]+, pytest-[\d.]+, pluggy-[\d.]+",
+        "[VERSIONS]",
+    ),
 ];
 
 const SET_UP: &str = "run the tests with `cargo xtask e2e`, which installs what they need";
