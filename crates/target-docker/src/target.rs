@@ -224,7 +224,9 @@ fn builder(analysis: &Analysis, context: &dyn PlanContext) -> Result<Option<Tool
         } else {
             format!("{what}, which needs a Docker engine, and {problem}")
         };
-        let diagnostic = Diagnostic::error("docker.engine.missing", message).help(problem.help());
+        let diagnostic = Diagnostic::error("docker.engine.missing", message)
+            .concerning(synth_core::Concern::Environment)
+            .help(problem.help());
         place(if what.is_empty() {
             diagnostic.help("or set `engine = \"auto\"`")
         } else {

@@ -131,21 +131,30 @@ impl Session<'_> {
         let arguments = self.build_arguments(&result);
         let outcome = self.docker_build(&file, &directory, &arguments)?;
         if !outcome.succeeded() {
-            let moved = failure::Moved {
-                from_line: first_from,
-                by: u32::try_from(inserted).unwrap_or(u32::MAX),
+            let given = failure::Given {
+                source: self.source,
+                dockerfile: self.dockerfile,
+                images: self.registry_images(),
+                moved_from: first_from,
+                moved_by: u32::try_from(inserted).unwrap_or(u32::MAX),
             };
-            return Err(failure::diagnostic(
-                &outcome,
-                self.source,
-                self.dockerfile,
-                &moved,
-            ));
+            return Err(failure::diagnostic(&outcome, &given));
         }
         if let Origin::Registry(name) = &root {
             base = self.registry_base(name)?;
         }
         self.save(&result, &base, output)
+    }
+
+    /// The images of registries, by the line of their `FROM`.
+    fn registry_images(&self) -> Vec<(u32, &str)> {
+        let stages = self.dockerfile.stages.iter().zip(&self.graph.bases);
+        stages
+            .filter_map(|(stage, base)| match base {
+                Origin::Registry(name) => Some((stage.line, name.as_str())),
+                _ => None,
+            })
+            .collect()
     }
 
     /// What the result begins with, stages followed down.

@@ -3,27 +3,28 @@
 use synth_core::{Diagnostic, ProcessOutcome};
 
 use crate::dockerfile::{Dockerfile, SourceText};
+use crate::reference::full_name;
 
-/// Lines that were inserted before the engine saw the Dockerfile.
-pub(crate) struct Moved {
-    /// The first line that moved.
-    pub(crate) from_line: u32,
-    pub(crate) by: u32,
+/// What is known of the Dockerfile that the engine was given.
+pub(crate) struct Given<'a> {
+    pub(crate) source: &'a SourceText,
+    pub(crate) dockerfile: &'a Dockerfile,
+    /// The images of registries, by the line of their `FROM`.
+    pub(crate) images: Vec<(u32, &'a str)>,
+    /// The first line that moved when lines were inserted.
+    pub(crate) moved_from: u32,
+    /// How many lines were inserted.
+    pub(crate) moved_by: u32,
 }
 
 /// What a person is told when the engine could not build.
-pub(crate) fn diagnostic(
-    outcome: &ProcessOutcome,
-    source: &SourceText,
-    dockerfile: &Dockerfile,
-    moved: &Moved,
-) -> Diagnostic {
+pub(crate) fn diagnostic(outcome: &ProcessOutcome, given: &Given<'_>) -> Diagnostic {
     let said = &outcome.last_output;
     let line = failed_step(said)
-        .and_then(|step| line_of_step(step, dockerfile))
-        .or_else(|| line_in_words(said, moved));
+        .and_then(|step| line_of_step(step, given))
+        .or_else(|| line_in_words(said, given));
     let diagnostic = match line {
-        Some(line) => source.error(
+        Some(line) => given.source.error(
             line,
             "docker.engine.failed",
             "the Docker engine failed at this line",
@@ -32,7 +33,7 @@ pub(crate) fn diagnostic(
             "docker.engine.failed",
             "the Docker engine could not build the image",
         )
-        .in_file(source.path()),
+        .in_file(given.source.path()),
     };
     match last_words(said) {
         Some(words) => diagnostic.cause(words),
@@ -48,12 +49,17 @@ fn failed_step(said: &str) -> Option<&str> {
     })
 }
 
-fn line_of_step(step: &str, dockerfile: &Dockerfile) -> Option<u32> {
+fn line_of_step(step: &str, given: &Given<'_>) -> Option<u32> {
+    if let Some(image) = step.strip_prefix("load metadata for ") {
+        let mut images = given.images.iter();
+        let found = images.find(|(_, name)| *name == image || full_name(name) == image);
+        return found.map(|(line, _)| *line);
+    }
     let words =
         |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
     let step = words(step);
-    dockerfile
-        .stages
+    let stages = &given.dockerfile.stages;
+    stages
         .iter()
         .flat_map(|stage| &stage.statements)
         .find(|statement| {
@@ -65,7 +71,7 @@ fn line_of_step(step: &str, dockerfile: &Dockerfile) -> Option<u32> {
 }
 
 /// The number in `Dockerfile:12`, or in `dockerfile parse error line 12:` and the like.
-fn line_in_words(said: &str, moved: &Moved) -> Option<u32> {
+fn line_in_words(said: &str, given: &Given<'_>) -> Option<u32> {
     let number = |text: &str| {
         let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
         digits.parse::<u32>().ok()
@@ -75,10 +81,10 @@ fn line_in_words(said: &str, moved: &Moved) -> Option<u32> {
             .iter()
             .find_map(|mark| number(line.split_once(mark)?.1))
     })?;
-    Some(if line >= moved.from_line.saturating_add(moved.by) {
-        line.saturating_sub(moved.by)
+    Some(if line >= given.moved_from.saturating_add(given.moved_by) {
+        line.saturating_sub(given.moved_by)
     } else {
-        line.min(moved.from_line)
+        line.min(given.moved_from)
     })
 }
 
@@ -106,11 +112,14 @@ mod tests {
             exit_code: Some(1),
             last_output: said.into(),
         };
-        let moved = Moved {
-            from_line: 2,
-            by: 3,
+        let given = Given {
+            source: &source,
+            dockerfile: &dockerfile,
+            images: vec![(2, "x")],
+            moved_from: 2,
+            moved_by: 3,
         };
-        let diagnostic = diagnostic(&outcome, &source, &dockerfile, &moved);
+        let diagnostic = diagnostic(&outcome, &given);
         match diagnostic.place {
             Some(synth_core::Place::File { position, .. }) => position.map(|found| found.line),
             _ => None,
@@ -130,6 +139,10 @@ mod tests {
             ),
             ("Dockerfile:8\n----\nERROR: failed to solve", Some(5)),
             ("dockerfile parse error on line 1: x", Some(1)),
+            (
+                " > [internal] load metadata for docker.io/library/x:latest:\n------\nno such host",
+                Some(2),
+            ),
             ("no space left on device", None),
         ] {
             assert_eq!(line(said), expected, "{said:?}");
