@@ -7,7 +7,9 @@ use serde_json::Value;
 
 /// Compares a checked-in schema with the one generated now; `SYNTH_UPDATE_SCHEMAS=1` writes it.
 fn check(name: &str, generated: &Value) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../schemas")
+        .join(name);
     let text = serde_json::to_string_pretty(generated).expect("a schema is JSON") + "\n";
     if std::env::var_os("SYNTH_UPDATE_SCHEMAS").is_some() {
         std::fs::write(&path, &text).expect("the schema can be written");
@@ -22,7 +24,10 @@ fn check(name: &str, generated: &Value) {
 
 #[test]
 fn the_schema_of_the_configuration_is_checked_in() {
-    check("synth.schema.json", &synth_engine::editor_schema(&synth_cli::kinds()));
+    check(
+        "synth.schema.json",
+        &synth_engine::editor_schema(&synth_cli::kinds()),
+    );
 }
 
 #[test]

@@ -456,7 +456,8 @@ pub enum Network {
     Allowed,
 }
 
-/// What an action needs of the machine while it runs.
+/// What an action needs of the machine while it runs: what is started together is chosen so that
+/// its processors fit into the build's jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     /// Processors, in thousandths.

@@ -13,7 +13,7 @@ pub const REPORT_VERSION: u32 = 1;
 pub struct BuildReport {
     /// The version of this report's shape.
     pub version: u32,
-    /// The build's own name, for its logs.
+    /// The build's own name, for its logs. Empty when it did not begin.
     pub build: String,
     /// The pipeline's name.
     pub pipeline: String,
@@ -120,6 +120,21 @@ pub struct ActionReport {
 }
 
 impl BuildReport {
+    /// The report of a build that did not begin.
+    #[must_use]
+    pub fn not_begun(diagnostics: Vec<Diagnostic>) -> Self {
+        Self {
+            version: REPORT_VERSION,
+            build: String::new(),
+            pipeline: String::new(),
+            environment: None,
+            success: false,
+            duration_ms: 0,
+            targets: Vec::new(),
+            diagnostics,
+        }
+    }
+
     /// The JSON Schema (2020-12) of the report.
     #[must_use]
     pub fn schema() -> Value {

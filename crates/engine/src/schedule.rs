@@ -81,6 +81,7 @@ pub(crate) struct Schedule<'a> {
     /// Ends what is running: cancelled with the user's own, or when a failure stops all.
     stop: CancellationToken,
     running: JoinSet<Done>,
+    busy_slots: usize,
     finished: BTreeSet<usize>,
     on_target: &'a mut dyn FnMut(&Finished<'_>),
 }
@@ -116,6 +117,7 @@ impl<'a> Schedule<'a> {
             stop: workshop.cancel.child_token(),
             workshop,
             running: JoinSet::new(),
+            busy_slots: 0,
             finished: BTreeSet::new(),
             on_target,
         }
@@ -154,12 +156,25 @@ impl<'a> Schedule<'a> {
     }
 
     fn start_ready(&mut self) {
-        while self.running.len() < self.workshop.jobs.get() && !self.stop.is_cancelled() {
+        while !self.stop.is_cancelled() {
             let Some(index) = self.graph.next_ready() else {
                 break;
             };
+            // The next one waits until it fits; one that never fits runs alone.
+            let slots = self.slots(index);
+            let fits = self.busy_slots + slots <= self.workshop.jobs.get();
+            if !fits && !self.running.is_empty() {
+                break;
+            }
+            self.busy_slots += slots;
             self.start(index);
         }
+    }
+
+    /// How many of the build's slots an action takes: one for each processor it keeps busy.
+    fn slots(&self, index: ActionIndex) -> usize {
+        let millis = self.graph.node(index).action.resources.cpu_millis;
+        usize::try_from(millis.div_ceil(1000)).map_or(1, |slots| slots.max(1))
     }
 
     fn start(&mut self, index: ActionIndex) {
@@ -203,6 +218,7 @@ impl<'a> Schedule<'a> {
     }
 
     fn action_done(&mut self, index: ActionIndex, record: ActionRecord, state: ActionState) {
+        self.busy_slots -= self.slots(index);
         let node = self.graph.node(index);
         self.workshop.observer.notify(&Event::ActionFinished {
             target: self.targets[node.target].spec.name.clone(),
@@ -299,6 +315,8 @@ impl<'a> Schedule<'a> {
         let Some(tree) = self.records[index].tree.clone() else {
             return;
         };
+        // It counts as one that runs, so that one at a time is one at a time.
+        self.busy_slots += 1;
         let workshop = Arc::clone(&self.workshop);
         let spec = self.targets[index].spec.clone();
         self.running.spawn_blocking(move || {
@@ -312,6 +330,7 @@ impl<'a> Schedule<'a> {
     }
 
     fn commit_done(&mut self, index: usize, result: Result<bool, Diagnostic>) {
+        self.busy_slots -= 1;
         match result {
             Ok(written) => {
                 self.records[index].committed = true;
@@ -414,17 +433,40 @@ impl ActionJob {
             phase: self.action.phase,
             description: self.action.description.clone(),
         });
-        match self.execute(inputs, &log).await {
-            Ended::Succeeded(result) => self.keep(result, record).await,
-            Ended::Cancelled => ActionState::Cancelled,
-            Ended::Failed {
-                diagnostics,
-                exit_code,
-            } => {
-                record.diagnostics.extend(diagnostics);
-                record.exit_code = exit_code;
-                ActionState::Failed
+        let mut attempt = 1;
+        loop {
+            match self.execute(inputs.clone(), &log).await {
+                Ended::Succeeded(result) => return self.keep(result, record).await,
+                Ended::Cancelled => return ActionState::Cancelled,
+                Ended::Failed { .. } if attempt < self.action.retry.attempts => {
+                    if !self.wait_before_retry(attempt).await {
+                        return ActionState::Cancelled;
+                    }
+                    attempt += 1;
+                }
+                Ended::Failed {
+                    diagnostics,
+                    exit_code,
+                } => {
+                    record.diagnostics.extend(diagnostics);
+                    record.exit_code = exit_code;
+                    return ActionState::Failed;
+                }
             }
+        }
+    }
+
+    /// Waits longer after each attempt: 1 s, 2 s, 4 s, to a minute. Tells whether to go on.
+    async fn wait_before_retry(&self, attempt: u32) -> bool {
+        let seconds = 1_u64 << (attempt - 1).min(6);
+        self.workshop.observer.notify(&Event::ActionProgress {
+            target: self.target.clone(),
+            action: self.action.id.clone(),
+            message: format!("attempt {attempt} failed, trying again in {seconds} s"),
+        });
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(seconds.min(60))) => true,
+            () = self.stop.cancelled() => false,
         }
     }
 

@@ -28,6 +28,12 @@ struct Settings {
     script: String,
     #[serde(default)]
     timeout: Option<u64>,
+    #[serde(default = "once")]
+    attempts: u32,
+}
+
+fn once() -> u32 {
+    1
 }
 
 impl BuildTarget for Script {
@@ -39,7 +45,11 @@ impl BuildTarget for Script {
             description: "Runs a script".into(),
             settings_schema: serde_json::json!({
                 "type": "object",
-                "properties": {"script": {"type": "string"}, "timeout": {"type": "integer"}},
+                "properties": {
+                    "script": {"type": "string"},
+                    "timeout": {"type": "integer"},
+                    "attempts": {"type": "integer"},
+                },
                 "required": ["script"],
             }),
             setting_aliases: Vec::new(),
@@ -76,6 +86,7 @@ impl BuildTarget for Script {
         if let Some(seconds) = settings.timeout {
             action = action.timeout_seconds(seconds);
         }
+        action.retry.attempts = settings.attempts;
         Ok(Plan::default()
             .action(action)
             .export("run", "out", "")
@@ -456,4 +467,23 @@ fn two_builds_of_one_workspace_take_turns() {
         .filter(|report| report.targets[0].status == TargetStatus::Built)
         .count();
     assert_eq!(executed, 1);
+}
+
+#[test]
+fn an_action_that_may_be_retried_is() {
+    let config = |attempts: u32| {
+        let script = "n=$(cat \"$COUNT\" 2>/dev/null); echo \"1$n\" > \"$COUNT\"; [ \"$n\" = 1 ]";
+        pipeline("", &[&format!("a | | {script}")]) + &format!("attempts = {attempts}\n")
+    };
+    for (attempts, expected) in [(1, TargetStatus::Failed), (2, TargetStatus::Built)] {
+        let workspace = Workspace::new(&config(attempts));
+        let count = workspace.directory.path().join("count");
+        let text = format!("environment = {{ COUNT = '{}' }}\n", count.display());
+        workspace.write("project/synth.toml", &(config(attempts) + &text));
+        assert_eq!(
+            statuses(&workspace.build()),
+            [("a", expected)],
+            "{attempts} attempts"
+        );
+    }
 }

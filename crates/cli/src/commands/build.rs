@@ -13,6 +13,19 @@ use crate::render::progress::{Amount, Progress};
 use crate::render::{diagnostics, table};
 
 pub(crate) fn run(global: &Global, arguments: &BuildArguments, registry: &Registry) -> Outcome {
+    let outcome = begin(global, arguments, registry);
+    match outcome {
+        // Whoever reads the report reads there why there was no build.
+        Err(problems) if arguments.format == ReportFormat::Json => {
+            let code = exit::of_problems(&problems);
+            print_json(&BuildReport::not_begun(problems))?;
+            Ok(code)
+        }
+        outcome => outcome,
+    }
+}
+
+fn begin(global: &Global, arguments: &BuildArguments, registry: &Registry) -> Outcome {
     let pipeline = load(global, &arguments.targets.targets, registry)?;
     let amount = match (global.quiet, global.verbose) {
         (true, _) => Amount::Quiet,
