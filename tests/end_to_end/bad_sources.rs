@@ -294,18 +294,19 @@ fn a_copy_through_a_link_that_leaves_the_project_is_refused() {
 #[test]
 fn a_stage_that_is_not_there_is_told_with_the_nearest_one() {
     let workspace = image("FROM scratch AS builder\nFROM scratch\nCOPY --from=buidler /a /a\n");
-    assert_run!(workspace.synth(["build", "-j1"]), @"
+    workspace.append("synth.toml", "engine = \"embedded\"\n");
+    assert_run!(workspace.synth(["build", "-j1"]), @r#"
     exit code: 2
     ----- stderr -----
-    error[docker.engine.missing]: `buidler` is an image of a registry (was `builder` meant?), which needs a Docker engine, and no engine answers `docker`: exit code 1: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?
+    error[docker.engine.embedded]: the embedded builder can't build this: `buidler` is an image of a registry (was `builder` meant?)
      --> deploy/Dockerfile:3:1
       |
     3 | COPY --from=buidler /a /a
       | ^^^^^^^^^^^^^^^^^^^^^^^^^
       |
-      = help: start the engine (`systemctl start docker`), or set DOCKER_HOST to one that runs
-      = help: or remove the line: copy in what other targets built, with `needs` and `COPY --from=TARGET`, and begin with `FROM scratch` or an OCI layout of `build_contexts`
-    ");
+      = help: set `engine = "auto"`, so that a Docker engine builds it
+      = help: remove the line: copy in what other targets built, with `needs` and `COPY --from=TARGET`, and begin with `FROM scratch` or an OCI layout of `build_contexts`
+    "#);
 }
 
 #[test]

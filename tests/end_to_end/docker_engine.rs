@@ -108,8 +108,28 @@ build_contexts = { prepared = "oci-layout://bases/prepared" }
 #[test]
 fn a_failing_run_shows_its_line_and_what_it_said() {
     let (workspace, _) = project("FROM BASE\nRUN echo about to fail && exit 3\n", "");
-    let run = workspace.synth(["build", "-j1"]);
-    assert_run!(run, @"");
+    let run = workspace.synth(["build", "-j1"]).to_string();
+    // The log below it is in the words of the engine's version.
+    let (told, log) = run.split_once("\nimage: last lines of").unwrap();
+    assert!(log.contains("about to fail\n"), "{run}");
+    assert_run!(told, @"
+    exit code: 1
+    ----- stdout -----
+     target  status  time  actions   artifacts
+     image   failed  [TIME]  1 failed
+
+    1 failed, 0 of 1 targets succeeded in [TIME]
+    ----- stderr -----
+         start image: build the image of image/Dockerfile with Docker
+        failed image: build the image of image/Dockerfile with Docker ([TIME])
+    error[docker.engine.failed]: the Docker engine failed at this line
+     --> image/Dockerfile:2:1
+      |
+    2 | RUN echo about to fail && exit 3
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = note: [DOCKER]
+    ");
 }
 
 #[test]
@@ -117,11 +137,34 @@ fn without_an_engine_run_is_refused_with_its_line_and_both_ways_out() {
     let (workspace, _) = project("FROM scratch\nCOPY greeting.txt /\nRUN [\"/none\"]\n", "");
     let nowhere = format!("unix://{}", workspace.beside("no.sock").display());
     let workspace = workspace.variable("DOCKER_HOST", nowhere);
-    assert_run!(workspace.synth(["build", "-j1"]), @"");
+    assert_run!(workspace.synth(["build", "-j1"]), @r#"
+    exit code: 2
+    ----- stderr -----
+    error[docker.engine.missing]: `RUN` runs something, which needs a Docker engine, and no engine answers `docker`: [DOCKER]
+     --> image/Dockerfile:3:1
+      |
+    3 | RUN ["/none"]
+      | ^^^^^^^^^^^^^
+      |
+      = help: start the engine (`systemctl start docker`), or set DOCKER_HOST to one that runs
+      = help: or remove the line: copy in what other targets built, with `needs` and `COPY --from=TARGET`, and begin with `FROM scratch` or an OCI layout of `build_contexts`
+    "#);
 }
 
 #[test]
 fn the_embedded_builder_refuses_run() {
     let (workspace, _) = project(TWO_STAGES, "engine = \"embedded\"\n");
-    assert_run!(workspace.synth(["build", "-j1"]), @"");
+    assert_run!(workspace.synth(["build", "-j1"]), @r#"
+    exit code: 2
+    ----- stderr -----
+    error[docker.engine.embedded]: the embedded builder can't build this: `synth-test/base:latest` is an image of a registry
+     --> image/Dockerfile:1:1
+      |
+    1 | FROM synth-test/base:latest AS build
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: set `engine = "auto"`, so that a Docker engine builds it
+      = help: remove the line: copy in what other targets built, with `needs` and `COPY --from=TARGET`, and begin with `FROM scratch` or an OCI layout of `build_contexts`
+      = help: the same goes for lines 4, 5, 6
+    "#);
 }

@@ -367,11 +367,11 @@ macro_rules! assert_run {
 pub(crate) use assert_run;
 
 /// What differs from run to run and from machine to machine.
-pub(crate) const FILTERS: [(&str, &str); 8] = [
+pub(crate) const FILTERS: [(&str, &str); 10] = [
     (r"\b\d+(\.\d+)? ?(ms|s)\b", "[TIME]"),
     // The table's columns are as wide as the times in them.
     (r"(\btime|\[TIME\]) {2,}", "$1  "),
-    (r"(?m)^ {20,}", "                    "),
+    (r"(?m)^ {20,}dist/", "                    dist/"),
     (r"\b[0-9a-f]{64}\b", "[SHA256]"),
     (r"\b[0-9a-f]{12}\b", "[DIGEST]"),
     (r"\.synth/logs/[^/\s]+/", ".synth/logs/[BUILD]/"),
@@ -382,6 +382,15 @@ pub(crate) const FILTERS: [(&str, &str); 8] = [
     (
         r"Python 3[\d.]+, pytest-[\d.]+, pluggy-[\d.]+",
         "[VERSIONS]",
+    ),
+    // What Docker says differs between its versions.
+    (
+        r"no engine answers `docker`: .*",
+        "no engine answers `docker`: [DOCKER]",
+    ),
+    (
+        r"= note: (executor failed running|process ).*",
+        "= note: [DOCKER]",
     ),
 ];
 
