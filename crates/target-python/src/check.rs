@@ -36,10 +36,11 @@ pub(crate) fn problems(target: &TargetSpec, context: &dyn PlanContext) -> Vec<Di
         }
     };
     problems.extend(project.pyproject.iter().flat_map(PyProject::check));
-    if let Err(problem) = interpreter::find(target, &settings, &project, context) {
-        problems.push(problem);
-    }
-    if let Err(problem) = interpreter::find_installer(settings.installer, context) {
+    // That there is no Python at all is a matter of the environment, which is checked for all
+    // targets together.
+    if let Err(problem) = interpreter::find(target, &settings, &project, context)
+        && (problem.place.is_some() || !problem.causes.is_empty())
+    {
         problems.push(problem);
     }
     if let Err(problem) = plan::sources(&settings, &project, context) {

@@ -74,15 +74,19 @@ pub(crate) fn find(
     context: &dyn PlanContext,
 ) -> Result<Tool, Diagnostic> {
     let wanted = wanted(target, settings, project, context)?;
-    let mut others = Vec::new();
+    let mut others: Vec<(Version, String)> = Vec::new();
     for program in wanted.candidates() {
         let Some(tool) = ask(&program, context) else {
             continue;
         };
         match version(&tool) {
             Some(version) if wanted.accepts(&version) => return real(tool, context),
-            Some(version) => others.push(format!("`{program}` is Python {version}")),
-            None => {}
+            // One interpreter often goes by several names.
+            Some(version) if others.iter().all(|(other, _)| *other != version) => {
+                let note = format!("`{program}` is Python {version}");
+                others.push((version, note));
+            }
+            _ => {}
         }
     }
     if wanted.program.is_none()
@@ -92,7 +96,7 @@ pub(crate) fn find(
     {
         return real(tool, context);
     }
-    Err(wanted.missing(others))
+    Err(wanted.missing(others.into_iter().map(|(_, note)| note)))
 }
 
 /// Finds what installs packages.
@@ -116,6 +120,7 @@ pub(crate) fn find_installer(
         "python.uv.missing",
         format!("`installer = \"uv\"`, but no uv from {OLDEST_UV} on was found"),
     )
+    .concerning(synth_core::Concern::Environment)
     .at_setting(["installer"])
     .help("install it: https://docs.astral.sh/uv/getting-started/installation/")
     .help("or leave `installer` out: pip is used where there is no uv"))
@@ -181,7 +186,19 @@ pub(crate) fn requirements(
             optional: settings.installer == InstallerChoice::Auto,
         });
     }
+    found.extend(settings.tools.iter().map(|name| Requirement {
+        tool: named_tool(name),
+        minimum_version: None,
+        purpose: "is run by the build or the tests".into(),
+        how_to_get: "install it, or take it out of `tools`".into(),
+        optional: false,
+    }));
     found
+}
+
+/// A program that the target names. Not asked for its version: not every program can say one.
+pub(crate) fn named_tool(name: &str) -> ToolRequest {
+    ToolRequest::named(name).version_arguments(Vec::<String>::new())
 }
 
 fn wanted(
@@ -285,7 +302,7 @@ impl Wanted {
         programs
     }
 
-    fn missing(&self, others: Vec<String>) -> Diagnostic {
+    fn missing(&self, others: impl Iterator<Item = String>) -> Diagnostic {
         let requires = self.requires_python.as_ref().map(ToString::to_string);
         let (asked, get) = match (&self.written, &requires) {
             (Some(written), Some(requires)) => (
@@ -303,11 +320,12 @@ impl Wanted {
             "python.interpreter.missing",
             format!("{asked} was found on the PATH"),
         )
+        .concerning(synth_core::Concern::Environment)
         .help(format!(
             "install one from your system's packages, or with `uv python install {get}`"
         ))
         .help("or name one: `python = \"/path/to/python\"`");
-        let diagnostic = others.into_iter().fold(diagnostic, Diagnostic::cause);
+        let diagnostic = others.fold(diagnostic, Diagnostic::cause);
         if self.written.is_some() {
             diagnostic.at_setting(self.setting.clone())
         } else {
@@ -348,6 +366,7 @@ fn real(tool: Tool, context: &dyn PlanContext) -> Result<Tool, Diagnostic> {
                 tool.path.display()
             ),
         )
+        .concerning(synth_core::Concern::Environment)
         .caused_by(&error)
         .help("name another one: `python = \"/path/to/python\"`")
     })

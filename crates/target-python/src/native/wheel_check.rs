@@ -379,3 +379,196 @@ fn write_down(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use sha2::{Digest as _, Sha256};
+    use synth_core::testkit::TestRun;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    const NAME: &str = "my_shop-1.0-py3-none-any.whl";
+    const INFO: &str = "my_shop-1.0.dist-info";
+    const METADATA: &str = "Metadata-Version: 2.1\nName: My.Shop\nVersion: 1.0\n\
+        Requires-Python: >=3.8\nRequires-Dist: six>=1 ; extra == \"cli\"\n\
+        Provides-Extra: cli\n\nThe shop.\n";
+    const WHEEL: &str = "Wheel-Version: 1.0\nTag: py3-none-any\n";
+
+    /// A good wheel whose files `change` may change, with a RECORD of what it had before
+    /// `spoil` changed it once more.
+    fn run_on(
+        name: &str,
+        change: impl FnOnce(&mut Vec<(String, String)>),
+        spoil: impl FnOnce(&mut Vec<(String, String)>),
+    ) -> (TestRun, Vec<String>) {
+        let mut files: Vec<(String, String)> = [
+            ("shop/__init__.py", "x = 1\n"),
+            ("shop/cli.py", ""),
+            ("my_shop-1.0.dist-info/METADATA", METADATA),
+            ("my_shop-1.0.dist-info/WHEEL", WHEEL),
+        ]
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .to_vec();
+        change(&mut files);
+        let mut record: String = files
+            .iter()
+            .map(|(path, text)| {
+                let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(text));
+                format!("{path},sha256={digest},{}\n", text.len())
+            })
+            .collect();
+        record.push_str(&format!("{INFO}/RECORD,,\n"));
+        files.push((format!("{INFO}/RECORD"), record));
+        spoil(&mut files);
+        let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (path, text) in files {
+            archive
+                .start_file(path, SimpleFileOptions::default())
+                .unwrap();
+            archive.write_all(text.as_bytes()).unwrap();
+        }
+        let bytes = archive.finish().unwrap().into_inner();
+        let run = TestRun::new().unwrap();
+        run.write(&format!("wheel/{name}"), bytes).unwrap();
+        for directory in ["requirements", "contents"] {
+            fs::create_dir_all(run.outputs().join(directory)).unwrap();
+        }
+        let parameters = Parameters {
+            imports: None,
+            test_extras: vec!["cli".into()],
+        };
+        let problems = match validate(&parameters, &run) {
+            Ok(outcome) => outcome.diagnostics,
+            Err(problems) => problems,
+        };
+        let show = |problem: Diagnostic| format!("{}: {}", problem.code, problem.message);
+        (run, problems.into_iter().map(show).collect())
+    }
+
+    #[test]
+    fn a_good_wheel_is_written_down_for_the_steps_after_it() {
+        let entry_points = "[console_scripts]\nshop = shop.cli:main\nother = six:main\n";
+        let (run, problems) = run_on(
+            NAME,
+            |files| files.push((format!("{INFO}/entry_points.txt"), entry_points.into())),
+            |_| {},
+        );
+        assert_eq!(problems, [""; 0]);
+        for (file, expected) in [
+            (
+                "requirements/runtime.txt",
+                "./project/my_shop-1.0-py3-none-any.whl\n",
+            ),
+            (
+                "requirements/test.txt",
+                "./project/my_shop-1.0-py3-none-any.whl[cli]\n",
+            ),
+            ("contents/imports.txt", "shop\n"),
+            ("contents/entry-points.txt", "other\tsix\n"),
+        ] {
+            let text = fs::read_to_string(run.outputs().join(file)).unwrap();
+            assert_eq!(text, expected, "{file}");
+        }
+        let stub = Wheel::read(&run.outputs().join("requirements").join(NAME)).unwrap();
+        let metadata = stub.info(INFO, "METADATA").unwrap();
+        let metadata = Metadata::parse(metadata, "METADATA").unwrap();
+        assert_eq!(metadata.requires, ["six>=1 ; extra == \"cli\""]);
+    }
+
+    type Change = fn(&mut Vec<(String, String)>);
+
+    #[test]
+    fn problems_are_named() {
+        let nothing: Change = |_| {};
+        let cases: [(&str, Change, Change, &[&str]); 11] = [
+            (
+                "shop.whl",
+                nothing,
+                nothing,
+                &[
+                    "python.wheel.name: the file name is not of the form `name-version(-build)-python-abi-platform.whl`",
+                ],
+            ),
+            (
+                "other-1.0-py3-none-any.whl",
+                nothing,
+                nothing,
+                &["python.wheel.name: the file name names `other`"],
+            ),
+            (
+                "my_shop-1.1-py3-none-any.whl",
+                nothing,
+                nothing,
+                &["python.wheel.version: the file name states version `1.1`"],
+            ),
+            (
+                "My.Shop-1.0-py3-none-any.whl",
+                nothing,
+                nothing,
+                &["python.wheel.name: the file name should begin with `my_shop-1.0-`"],
+            ),
+            (
+                "my_shop-1.0-py2-none-any.whl",
+                nothing,
+                nothing,
+                &["python.wheel.tags: the tags of the file name and of WHEEL differ"],
+            ),
+            (
+                NAME,
+                |files| files.push(("shop/_c.abi3.so".into(), String::new())),
+                nothing,
+                &[
+                    "python.wheel.tags: it holds compiled modules, but its tag says that it runs on any platform",
+                ],
+            ),
+            (
+                NAME,
+                nothing,
+                |files| files[0].1.push('#'),
+                &[
+                    "python.wheel.record: RECORD has a wrong digest for `shop/__init__.py`",
+                    "python.wheel.record: RECORD has a wrong size for `shop/__init__.py`",
+                ],
+            ),
+            (
+                NAME,
+                nothing,
+                |files| files.push(("shop/new.py".into(), String::new())),
+                &["python.wheel.record: RECORD does not list `shop/new.py`"],
+            ),
+            (
+                NAME,
+                nothing,
+                |files| drop(files.remove(1)),
+                &["python.wheel.record: RECORD lists `shop/cli.py`, which is not there"],
+            ),
+            (
+                NAME,
+                |files| {
+                    files.push((
+                        format!("{INFO}/entry_points.txt"),
+                        "[console_scripts]\na = shop.none:main".into(),
+                    ))
+                },
+                nothing,
+                &[
+                    "python.wheel.entry_points: script `a` calls module `shop.none`, which is not in the wheel",
+                ],
+            ),
+            (
+                NAME,
+                |files| files.push(("tests/__init__.py".into(), String::new())),
+                nothing,
+                &["python.wheel.stray: the wheel installs a top-level module `tests`"],
+            ),
+        ];
+        for (name, change, spoil, expected) in cases {
+            assert_eq!(run_on(name, change, spoil).1, expected);
+        }
+    }
+}

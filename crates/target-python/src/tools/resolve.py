@@ -36,9 +36,7 @@ def main() -> int:
     else:
         entries = _pip(files, arguments.constraints, needed)
     own = {_normalized(path.name.split("-")[0]) for path in pathlib.Path("project").glob("*.whl")}
-    chosen = sorted(
-        entry for entry in entries if _normalized(re.split(r"[ =@\[;]", entry)[0]) not in own
-    )
+    chosen = sorted(entry for entry in entries if _name(entry) not in own)
     arguments.output.write_text("".join(chosen), encoding="utf-8")
     for entry in chosen:
         print(entry.split(" ")[0].strip())
@@ -99,6 +97,12 @@ def _pinned(item: dict) -> str:
     if "subdirectory" in source:
         url += f"#subdirectory={urllib.parse.quote(source['subdirectory'])}"
     return f"{metadata['name']} @ {url}"
+
+
+def _name(entry: str) -> str:
+    """The name of `name==version` and `name @ URL`, and of a path to a wheel."""
+    first = re.split(r"[ =@\[;\n]", entry)[0]
+    return _normalized(first.split("/")[-1].split("-")[0] if "/" in first else first)
 
 
 def _normalized(name: str) -> str:
