@@ -47,40 +47,53 @@ pub(crate) fn analyze(
         return Err(problems);
     };
     let source = SourceText::new(path.as_str(), &text);
-    let (dockerfile, wrong) = parse(&text, &source);
+    let parameters = BuildParameters {
+        name: target.name.clone(),
+        dockerfile: path.as_str().to_owned(),
+        text,
+        build_args: settings.arguments(),
+        target: settings.target.clone(),
+        platform,
+        tags: settings.tags(target),
+        labels: settings.labels.clone(),
+        named,
+        epoch,
+    };
+    let engine = settings.engine;
+    survey(
+        target, context, parameters, source, engine, &contexts, problems,
+    )
+}
+
+/// Reads the Dockerfile and walks the stages that the result needs.
+fn survey(
+    target: &TargetSpec,
+    context: &dyn PlanContext,
+    mut parameters: BuildParameters,
+    source: SourceText,
+    engine: Engine,
+    contexts: &BTreeMap<String, NamedContext>,
+    mut problems: Vec<Diagnostic>,
+) -> Result<Analysis, Vec<Diagnostic>> {
+    let (dockerfile, wrong) = parse(&parameters.text, &source);
     problems.extend(wrong);
-    let arguments = Arguments::new(
-        settings.arguments(),
-        platform.clone(),
-        settings.target.as_deref().unwrap_or("default"),
-        &dockerfile,
-        &source,
-        &mut problems,
-    );
+    let arguments = Arguments::new(&parameters, &dockerfile, &source, &mut problems);
     problems.extend(arguments.unused(&dockerfile));
     if dockerfile.stages.is_empty() {
         return Err(problems);
     }
-    let graph = stages::resolve(
-        &dockerfile,
-        &source,
-        &arguments,
-        settings.target.as_deref(),
-        named.keys().cloned().collect(),
-    );
-    let graph = match graph {
+    let stage = parameters.target.as_deref();
+    let names = parameters.named.keys().cloned().collect();
+    let graph = match stages::resolve(&dockerfile, &source, &arguments, stage, names) {
         Ok(graph) => graph,
-        Err(wrong) => {
-            problems.extend(wrong);
-            return Err(problems);
-        }
+        Err(wrong) => return Err(problems.into_iter().chain(wrong).collect()),
     };
     let mut survey = Survey {
         target,
         context,
         source: &source,
         dockerfile: &dockerfile,
-        contexts: &contexts,
+        contexts,
         evaluator: Evaluator {
             dockerfile: &dockerfile,
             source: &source,
@@ -91,7 +104,7 @@ pub(crate) fn analyze(
         used: BTreeSet::new(),
         needs_engine: Vec::new(),
         problems,
-        dockerfile_path: &path,
+        dockerfile_path: &parameters.dockerfile,
     };
     survey.stages(&graph);
     let inputs = survey.inputs();
@@ -103,25 +116,12 @@ pub(crate) fn analyze(
     } = survey;
     needs_engine.sort();
     problems.sort_by_key(line);
+    parameters.named.retain(|name, _| used.contains(name));
     Ok(Analysis {
-        parameters: BuildParameters {
-            name: target.name.clone(),
-            dockerfile: path.as_str().to_owned(),
-            text,
-            build_args: settings.arguments(),
-            target: settings.target.clone(),
-            platform,
-            tags: settings.tags(target),
-            labels: settings.labels.clone(),
-            named: named
-                .into_iter()
-                .filter(|(name, _)| used.contains(name))
-                .collect(),
-            epoch,
-        },
+        parameters,
         inputs,
         needs_engine,
-        engine: settings.engine,
+        engine,
         source,
         problems,
     })
@@ -213,28 +213,7 @@ fn named_inputs(
             NamedContext::Directory(path) => (path, None),
             NamedContext::Layout { path, image } => (path, image.clone()),
         };
-        let index = path.join("index.json");
-        if !path.is_root() && !matches!(context.kind(path), Ok(Some(FileKind::Directory))) {
-            problems.push(
-                Diagnostic::error(
-                    "docker.context.missing",
-                    format!("the build context `{name}` is not there: `{path}` is no directory"),
-                )
-                .at_setting(["build_contexts", name])
-                .help("give the path of a directory, relative to synth.toml"),
-            );
-        } else if matches!(place, NamedContext::Layout { .. })
-            && !index.is_ok_and(|index| context.exists(&index))
-        {
-            problems.push(
-                Diagnostic::error(
-                    "docker.context.layout",
-                    format!("`{path}` is no OCI image layout: it has no index.json"),
-                )
-                .at_setting(["build_contexts", name])
-                .help("make one with `skopeo copy docker://IMAGE oci:DIRECTORY`, for example"),
-            );
-        }
+        problems.extend(context_problem(name, place, path, context));
         named.insert(
             name.clone(),
             NamedInput {
@@ -247,6 +226,35 @@ fn named_inputs(
     named
 }
 
+/// What is wrong with the place of a build context.
+fn context_problem(
+    name: &str,
+    place: &NamedContext,
+    path: &ProjectPath,
+    context: &dyn PlanContext,
+) -> Option<Diagnostic> {
+    let index = path.join("index.json");
+    let diagnostic =
+        if !path.is_root() && !matches!(context.kind(path), Ok(Some(FileKind::Directory))) {
+            Diagnostic::error(
+                "docker.context.missing",
+                format!("the build context `{name}` is not there: `{path}` is no directory"),
+            )
+            .help("give the path of a directory, relative to synth.toml")
+        } else if matches!(place, NamedContext::Layout { .. })
+            && !index.is_ok_and(|index| context.exists(&index))
+        {
+            Diagnostic::error(
+                "docker.context.layout",
+                format!("`{path}` is no OCI image layout: it has no index.json"),
+            )
+            .help("make one with `skopeo copy docker://IMAGE oci:DIRECTORY`, for example")
+        } else {
+            return None;
+        };
+    Some(diagnostic.at_setting(["build_contexts", name]))
+}
+
 /// Walks the needed stages and notes what they take.
 struct Survey<'a> {
     target: &'a TargetSpec,
@@ -255,7 +263,7 @@ struct Survey<'a> {
     dockerfile: &'a Dockerfile,
     contexts: &'a BTreeMap<String, NamedContext>,
     evaluator: Evaluator<'a>,
-    dockerfile_path: &'a ProjectPath,
+    dockerfile_path: &'a str,
     /// The directories that are copied from: the build context under no name.
     files: BTreeMap<Option<String>, ContextFiles<'a>>,
     /// The named inputs that are used.
@@ -379,7 +387,7 @@ impl<'a> Survey<'a> {
         };
         let mut ignore_files = Vec::new();
         if name.is_none() {
-            let own = format!("{}.dockerignore", self.dockerfile_path.as_str());
+            let own = format!("{}.dockerignore", self.dockerfile_path);
             ignore_files.extend(ProjectPath::parse(&own));
         }
         ignore_files.extend(root.join(".dockerignore"));

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use synth_core::Diagnostic;
 
 use crate::dockerfile::{
-    CommandLine, Copy, CopySource, Dockerfile, Instruction, SourceText, Statement, expand,
-    expand_only,
+    CommandLine, Copy, CopySource, Dockerfile, Heredoc, Instruction, Run, SourceText, Statement,
+    expand, expand_only,
 };
 use crate::image_config;
 use crate::mode::ModeChange;
@@ -200,40 +200,8 @@ impl Statements<'_, '_> {
             Instruction::Environment(pairs) => self.environment(pairs)?,
             Instruction::Labels(pairs) => self.labels(pairs)?,
             Instruction::Copy(copy) => return self.copy(copy).map(Some),
-            Instruction::Run(run) => {
-                let mut mounts = Vec::new();
-                for mount in &run.mounts {
-                    if matches!(mount.kind.as_str(), "secret" | "ssh") {
-                        return Err(self
-                            .error(
-                                "run.mount.unsupported",
-                                format!("`--mount=type={}` is not supported", mount.kind),
-                            )
-                            .help("fetch what needs credentials in a target of its own and copy it in"));
-                    }
-                    if matches!(mount.kind.as_str(), "bind" | "cache") {
-                        let from = mount.from.as_deref();
-                        let origin = match from {
-                            Some(from) => self.origin(from)?,
-                            None if mount.kind == "cache" => continue,
-                            None => Origin::Context,
-                        };
-                        let source = self.expand(mount.source.as_deref().unwrap_or(""))?;
-                        mounts.push((origin, source));
-                    }
-                }
-                return Ok(Some(Change::Run { mounts }));
-            }
-            Instruction::WorkingDirectory(path) => {
-                let path = self.expand(path)?;
-                if path.is_empty() {
-                    return Err(self.error("workdir.empty", "`WORKDIR` names no directory"));
-                }
-                let path = paths::absolute(&self.state.config.working_dir, &path);
-                self.state.config.working_dir.clone_from(&path);
-                let user = self.state.config.user.clone();
-                return Ok(Some(Change::Directory { path, user }));
-            }
+            Instruction::Run(run) => return self.run(run).map(Some),
+            Instruction::WorkingDirectory(path) => return self.working_directory(path).map(Some),
             Instruction::User(user) => {
                 let user = self.expand(user)?;
                 if user.is_empty() {
@@ -263,20 +231,56 @@ impl Statements<'_, '_> {
                 let check = image_config::healthcheck(check.as_ref());
                 self.state.config.healthcheck = Some(check);
             }
-            Instruction::StopSignal(signal) => {
-                let signal = self.expand(signal)?;
-                if !image_config::is_signal(&signal) {
-                    return Err(self
-                        .error("stopsignal", format!("`{signal}` is not a signal"))
-                        .help("write a name such as `SIGTERM`, or a number"));
-                }
-                self.state.config.stop_signal = signal;
-            }
+            Instruction::StopSignal(signal) => self.stop_signal(signal)?,
             Instruction::Shell(words) => self.state.config.shell.clone_from(words),
             Instruction::Maintainer(author) => self.state.author = Some(author.clone()),
             Instruction::OnBuild(trigger) => self.state.config.on_build.push(trigger.clone()),
         }
         Ok(Some(Change::Configuration))
+    }
+
+    fn run(&mut self, run: &Run) -> Result<Change, Diagnostic> {
+        let mut mounts = Vec::new();
+        for mount in &run.mounts {
+            if matches!(mount.kind.as_str(), "secret" | "ssh") {
+                return Err(self
+                    .error(
+                        "run.mount.unsupported",
+                        format!("`--mount=type={}` is not supported", mount.kind),
+                    )
+                    .help("fetch what needs credentials in a target of its own and copy it in"));
+            }
+            let origin = match (mount.kind.as_str(), mount.from.as_deref()) {
+                ("bind" | "cache", Some(from)) => self.origin(from)?,
+                ("bind", None) => Origin::Context,
+                _ => continue,
+            };
+            let source = self.expand(mount.source.as_deref().unwrap_or(""))?;
+            mounts.push((origin, source));
+        }
+        Ok(Change::Run { mounts })
+    }
+
+    fn working_directory(&mut self, path: &str) -> Result<Change, Diagnostic> {
+        let path = self.expand(path)?;
+        if path.is_empty() {
+            return Err(self.error("workdir.empty", "`WORKDIR` names no directory"));
+        }
+        let path = paths::absolute(&self.state.config.working_dir, &path);
+        self.state.config.working_dir.clone_from(&path);
+        let user = self.state.config.user.clone();
+        Ok(Change::Directory { path, user })
+    }
+
+    fn stop_signal(&mut self, signal: &str) -> Result<(), Diagnostic> {
+        let signal = self.expand(signal)?;
+        if !image_config::is_signal(&signal) {
+            return Err(self
+                .error("stopsignal", format!("`{signal}` is not a signal"))
+                .help("write a name such as `SIGTERM`, or a number"));
+        }
+        self.state.config.stop_signal = signal;
+        Ok(())
     }
 
     fn declare(&mut self, declared: &[(String, Option<String>)]) -> Result<(), Diagnostic> {
@@ -353,21 +357,7 @@ impl Statements<'_, '_> {
         for source in &copy.sources {
             sources.push(match source {
                 CopySource::Path(path) => self.source(path, copy.add)?,
-                CopySource::Heredoc(heredoc) => {
-                    let text = if heredoc.expand {
-                        let state = &*self.state;
-                        let escape = self.evaluator.dockerfile.escape;
-                        expand_only(&heredoc.content, &|name: &str| state.value(name), escape)
-                            .map_err(|reason| self.error("substitution", reason))?
-                            .text
-                    } else {
-                        heredoc.content.clone()
-                    };
-                    Source::Inline {
-                        name: heredoc.name.clone(),
-                        text,
-                    }
-                }
+                CopySource::Heredoc(heredoc) => self.heredoc(heredoc)?,
             });
         }
         let written = self.expand(&copy.destination)?;
@@ -413,6 +403,22 @@ impl Statements<'_, '_> {
             link: copy.link,
             unpack: copy.unpack.unwrap_or(copy.add),
         })))
+    }
+
+    fn heredoc(&self, heredoc: &Heredoc) -> Result<Source, Diagnostic> {
+        let text = if heredoc.expand {
+            let escape = self.evaluator.dockerfile.escape;
+            let variables = |name: &str| self.state.value(name);
+            expand_only(&heredoc.content, &variables, escape)
+                .map_err(|reason| self.error("substitution", reason))?
+                .text
+        } else {
+            heredoc.content.clone()
+        };
+        Ok(Source::Inline {
+            name: heredoc.name.clone(),
+            text,
+        })
     }
 
     fn source(&mut self, written: &str, add: bool) -> Result<Source, Diagnostic> {

@@ -86,6 +86,36 @@ pub(crate) fn resolve(
     }
 }
 
+/// A text of a `FROM` line with its variables replaced.
+fn expand_in_from(
+    text: &str,
+    line: u32,
+    escape: char,
+    source: &SourceText,
+    arguments: &Arguments,
+    problems: &mut Vec<Diagnostic>,
+) -> String {
+    match expand(text, arguments, escape) {
+        Ok(Expanded {
+            text, undefined, ..
+        }) => {
+            problems.extend(undefined.iter().map(|name| {
+                let message = format!("`{name}` has no value here");
+                source
+                    .warning(line, "docker.variable.undefined", message)
+                    .help(format!(
+                        "declare it before the first `FROM`: `ARG {name}=..`"
+                    ))
+            }));
+            text
+        }
+        Err(reason) => {
+            problems.push(source.error(line, "docker.substitution", reason));
+            "scratch".to_owned()
+        }
+    }
+}
+
 impl StageGraph {
     fn add(
         &mut self,
@@ -96,28 +126,8 @@ impl StageGraph {
         arguments: &Arguments,
         problems: &mut Vec<Diagnostic>,
     ) {
-        let mut expanded = |text: &str| match expand(text, arguments, escape) {
-            Ok(Expanded {
-                text, undefined, ..
-            }) => {
-                problems.extend(undefined.iter().map(|name| {
-                    source
-                        .warning(
-                            stage.line,
-                            "docker.variable.undefined",
-                            format!("`{name}` has no value here"),
-                        )
-                        .help(format!(
-                            "declare it before the first `FROM`: `ARG {name}=..`"
-                        ))
-                }));
-                text
-            }
-            Err(reason) => {
-                problems.push(source.error(stage.line, "docker.substitution", reason));
-                "scratch".to_owned()
-            }
-        };
+        let mut expanded =
+            |text: &str| expand_in_from(text, stage.line, escape, source, arguments, problems);
         let base = expanded(&stage.base);
         let platform = stage.platform.as_deref().map(&mut expanded);
         let platform = match platform.map(|text| text.parse::<Platform>()) {

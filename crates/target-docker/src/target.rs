@@ -30,7 +30,14 @@ const ENGINE_TIMEOUT_SECONDS: u64 = 3600;
 ///
 /// A Dockerfile without `RUN` whose images are all local is built in process, without a daemon
 /// and without root. Anything else is built by a Docker engine with BuildKit and saved as a
-/// layout. Either way the same inputs give the same bytes, as far as what `RUN` runs does.
+/// layout.
+///
+/// Either way the same inputs give the same bytes, as far as what `RUN` runs does: times are
+/// `SOURCE_DATE_EPOCH` of the target's `environment`, or 1970, and layers are compressed without
+/// a time. In layers that `RUN` made, newer times are clamped to it; so compiled Python files in
+/// them, which hold the time of their source, are compiled again when they are first imported
+/// (`PYTHONDONTWRITEBYTECODE=1` or `python -m compileall --invalidation-mode checked-hash` avoids
+/// that). Layers of a base image stay as they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DockerTarget;
 

@@ -7,6 +7,7 @@ use synth_core::Diagnostic;
 use crate::dockerfile::{Dockerfile, Instruction, SourceText, Variables, expand};
 use crate::nearest::nearest;
 use crate::oci::Platform;
+use crate::parameters::BuildParameters;
 
 /// Arguments that need no `ARG`, for what `RUN` runs.
 const PREDEFINED: [&str; 11] = [
@@ -35,17 +36,16 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Evaluates the `ARG`s before the first `FROM`.
     pub(crate) fn new(
-        given: BTreeMap<String, String>,
-        platform: Platform,
-        target: &str,
+        parameters: &BuildParameters,
         dockerfile: &Dockerfile,
         source: &SourceText,
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
+        let target = parameters.target.as_deref().unwrap_or("default");
         let mut arguments = Self {
-            global: platform_arguments(&platform, target),
-            given,
-            platform,
+            global: platform_arguments(&parameters.platform, target),
+            given: parameters.build_args.clone(),
+            platform: parameters.platform.clone(),
         };
         for (name, value) in arguments.given.clone() {
             if let Some(own) = arguments.global.get_mut(&name) {

@@ -289,21 +289,11 @@ pub(crate) fn healthcheck(
         command: command(Keyword::Healthcheck, arguments, warnings),
     };
     for flag in &flags {
-        let time = || {
-            let value = flag_value(Keyword::Healthcheck, flag)?;
-            duration(&value).ok_or_else(|| {
-                Wrong::new(
-                    "healthcheck.duration",
-                    format!("`--{}={value}` is not a duration", flag.name),
-                )
-                .help("write a number and a unit: `500ms`, `30s`, `1m30s`")
-            })
-        };
         match flag.name.as_str() {
-            "interval" => check.interval = time()?,
-            "timeout" => check.timeout = time()?,
-            "start-period" => check.start_period = time()?,
-            "start-interval" => check.start_interval = time()?,
+            "interval" => check.interval = flag_duration(flag)?,
+            "timeout" => check.timeout = flag_duration(flag)?,
+            "start-period" => check.start_period = flag_duration(flag)?,
+            "start-interval" => check.start_interval = flag_duration(flag)?,
             "retries" => {
                 let value = flag_value(Keyword::Healthcheck, flag)?;
                 check.retries = value.parse().map_err(|_| {
@@ -317,6 +307,17 @@ pub(crate) fn healthcheck(
         }
     }
     Ok(Some(check))
+}
+
+fn flag_duration(flag: &Flag) -> Result<u64, Wrong> {
+    let value = flag_value(Keyword::Healthcheck, flag)?;
+    duration(&value).ok_or_else(|| {
+        Wrong::new(
+            "healthcheck.duration",
+            format!("`--{}={value}` is not a duration", flag.name),
+        )
+        .help("write a number and a unit: `500ms`, `30s`, `1m30s`")
+    })
 }
 
 /// A duration as Docker writes them, `1m30s`, in nanoseconds; at least a millisecond, or 0.

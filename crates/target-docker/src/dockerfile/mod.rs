@@ -12,8 +12,9 @@ mod words;
 
 pub(crate) use instruction::{
     CommandLine, Copy, CopySource, Dockerfile, Healthcheck as HealthcheckArguments, Instruction,
-    Stage, Statement,
+    Run, Stage, Statement,
 };
+pub(crate) use lines::Heredoc;
 pub(crate) use parser::parse;
 pub(crate) use source::SourceText;
 pub(crate) use substitution::{Expanded, Variables, expand, expand_only};

@@ -194,12 +194,8 @@ fn from(rest: &str) -> Result<Stage, Wrong> {
     })
 }
 
-fn instruction(
-    keyword: Keyword,
-    rest: &str,
-    line: &LogicalLine,
-    escape: char,
-) -> Result<(Instruction, Vec<Wrong>), Wrong> {
+/// What goes for every instruction: arguments are there, and flags only where there are any.
+fn check_shape(keyword: Keyword, rest: &str) -> Result<(), Wrong> {
     let takes_none = keyword == Keyword::Cmd || keyword == Keyword::Entrypoint;
     if rest.is_empty() && !takes_none {
         return Err(Wrong::new(
@@ -222,6 +218,16 @@ fn instruction(
     {
         return Err(arguments::unknown_flag(keyword, flag, &[]));
     }
+    Ok(())
+}
+
+fn instruction(
+    keyword: Keyword,
+    rest: &str,
+    line: &LogicalLine,
+    escape: char,
+) -> Result<(Instruction, Vec<Wrong>), Wrong> {
+    check_shape(keyword, rest)?;
     let mut warnings = Vec::new();
     let instruction = match keyword {
         Keyword::From => return Err(Wrong::new("from.arguments", "`FROM` is out of place")),

@@ -30,14 +30,7 @@ pub(crate) fn build(
 ) -> Result<NamedImage, Vec<Diagnostic>> {
     let source = SourceText::new(parameters.dockerfile.as_str(), &parameters.text);
     let (dockerfile, mut problems) = parse(&parameters.text, &source);
-    let arguments = Arguments::new(
-        parameters.build_args.clone(),
-        parameters.platform.clone(),
-        parameters.target.as_deref().unwrap_or("default"),
-        &dockerfile,
-        &source,
-        &mut problems,
-    );
+    let arguments = Arguments::new(parameters, &dockerfile, &source, &mut problems);
     stop_on_errors(problems)?;
     let graph = stages::resolve(
         &dockerfile,

@@ -47,7 +47,7 @@ pub(crate) struct Copier<'a> {
     pub(crate) from_name: &'a str,
     /// Given by `--chown`.
     pub(crate) owner: Option<Owner>,
-    /// The time of everything that the build context brings.
+    /// The time of everything that the build context brings; nothing copied is newer.
     pub(crate) mtime: u64,
     /// A directory for unpacked archives; every copy has its own.
     pub(crate) scratch: &'a Path,
@@ -108,6 +108,17 @@ impl Copier<'_> {
         Ok(target.changed)
     }
 
+    fn missing(&self, source: &str) -> CopyError {
+        CopyError::new(
+            "copy.missing",
+            if is_pattern(source) {
+                format!("nothing in {} matches `{source}`", self.from_name)
+            } else {
+                format!("there is no `{source}` in {}", self.from_name)
+            },
+        )
+    }
+
     /// The sources that a path or pattern means: as written, and with links followed.
     fn matched(&self, source: &str) -> Result<Vec<(String, String)>, CopyError> {
         let clean = paths::relative(source).map_err(|()| {
@@ -116,16 +127,6 @@ impl Copier<'_> {
                 format!("`{source}` leaves {}", self.from_name),
             )
         })?;
-        let missing = || {
-            CopyError::new(
-                "copy.missing",
-                if is_pattern(&clean) {
-                    format!("nothing in {} matches `{source}`", self.from_name)
-                } else {
-                    format!("there is no `{source}` in {}", self.from_name)
-                },
-            )
-        };
         let follow = |path: &str| {
             let resolved = self.from.resolve(path, true);
             resolved.map_err(|error| CopyError::new("copy.source", error.to_string()))
@@ -152,12 +153,22 @@ impl Copier<'_> {
         for path in written {
             let resolved = follow(&path)?;
             if self.from.get(&resolved).is_none() {
-                return Err(missing());
+                return Err(if self.from.get(&path).is_some() {
+                    CopyError::new(
+                        "copy.missing",
+                        format!(
+                            "`{source}` in {} is a link to `/{resolved}`, which is not there",
+                            self.from_name
+                        ),
+                    )
+                } else {
+                    self.missing(source)
+                });
             }
             sources.push((path, resolved));
         }
         if sources.is_empty() {
-            return Err(missing());
+            return Err(self.missing(source));
         }
         Ok(sources)
     }
@@ -290,9 +301,11 @@ impl Copier<'_> {
                 }
             };
             unpacked.insert(&path, node.clone());
+            // As Docker does: owners and modes are the archive's own, whatever the flags say.
+            let mtime = node.mtime.min(self.mtime);
             let to = paths::join(destination, &path);
             target.make_directory(paths::split(&to).0)?;
-            target.put(&to, self.changed(node))?;
+            target.put(&to, Node { mtime, ..node })?;
         }
         Ok(true)
     }

@@ -55,6 +55,7 @@ fn append(archive: &mut tar::Builder<impl Write>, name: &str, node: &Node) -> io
             archive.append_data(&mut header, format!("{name}/"), io::empty())
         }
         NodeKind::File(content) => {
+            header.set_entry_type(tar::EntryType::Regular);
             header.set_size(content.size());
             archive.append_data(&mut header, name, content.open()?)
         }
@@ -191,8 +192,11 @@ pub(crate) fn read_archive(path: &Path) -> io::Result<Vec<(String, ArchiveEntry)
     Ok(entries)
 }
 
+/// Extended attributes by their PAX keys.
+type Attributes = Vec<(String, Vec<u8>)>;
+
 /// The extended attributes of an archive's entries, by the position of the entry's header.
-fn read_attributes(path: &Path) -> io::Result<BTreeMap<u64, Vec<(String, Vec<u8>)>>> {
+fn read_attributes(path: &Path) -> io::Result<BTreeMap<u64, Attributes>> {
     let mut archive = tar::Archive::new(File::open(path)?);
     let mut found = BTreeMap::new();
     let mut next = Vec::new();

@@ -2,7 +2,6 @@
 //! alone, the Dockerfile gets a stage for each of them, and the result is saved and converted.
 //! Engines without `--build-context` (before BuildKit 0.10 and buildx) do all of this too.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use synth_core::{Diagnostic, Native, Process, ProcessOutcome, RunContext};
 
 use super::convert::{BaseImage, convert, empty_file};
-use super::failure;
+use super::{failure, rewrite};
 use crate::dockerfile::{Dockerfile, SourceText, parse};
 use crate::oci::{NamedImage, Platform, docker_archive, read_layout};
 use crate::parameters::{BuildParameters, CONTEXT, NamedInput};
@@ -48,14 +47,7 @@ pub(crate) fn build(
 ) -> Result<NamedImage, Vec<Diagnostic>> {
     let source = SourceText::new(parameters.dockerfile.as_str(), &parameters.text);
     let (dockerfile, mut problems) = parse(&parameters.text, &source);
-    let arguments = Arguments::new(
-        parameters.build_args.clone(),
-        parameters.platform.clone(),
-        parameters.target.as_deref().unwrap_or("default"),
-        &dockerfile,
-        &source,
-        &mut problems,
-    );
+    let arguments = Arguments::new(parameters, &dockerfile, &source, &mut problems);
     problems.retain(Diagnostic::is_error);
     if !problems.is_empty() {
         return Err(problems);
@@ -112,23 +104,23 @@ impl Session<'_> {
             .answer(&["context", "inspect", "--format", "{{.Name}}"])?
             .trim()
             .to_owned();
-        let mut stages = String::new();
+        let mut stages: Vec<String> = Vec::new();
         let mut base = BaseImage::default();
         let root = self.root_of_result();
         for (name, input) in &self.parameters.named {
             let (image, of_layout) = self.named_image(name, input)?;
-            let _ = writeln!(stages, "FROM {image} AS {name}");
+            stages.push(format!("FROM {image} AS {name}"));
             if root == Origin::Named(name.clone()) {
                 base = of_layout;
             }
         }
         let file = self.context.scratch().join("Dockerfile");
-        let inserted = stages.lines().count();
         let first_from = self.dockerfile.stages.first().map_or(1, |stage| stage.line);
-        fs::write(&file, self.with_stages(&stages, first_from)).map_err(|error| scratch(&error))?;
+        let text = rewrite::with_stages(&self.parameters.text, self.dockerfile, &stages);
+        fs::write(&file, text).map_err(|error| scratch(&error))?;
         let directory = self.context_directory()?;
         let result = self.name("result");
-        let arguments = self.build_arguments(&result);
+        let arguments = self.build_arguments(&result, stages.len());
         let outcome = self.docker_build(&file, &directory, &arguments)?;
         if !outcome.succeeded() {
             let given = failure::Given {
@@ -136,7 +128,7 @@ impl Session<'_> {
                 dockerfile: self.dockerfile,
                 images: self.registry_images(),
                 moved_from: first_from,
-                moved_by: u32::try_from(inserted).unwrap_or(u32::MAX),
+                moved_by: u32::try_from(stages.len()).unwrap_or(u32::MAX),
             };
             return Err(failure::diagnostic(&outcome, &given));
         }
@@ -229,20 +221,6 @@ impl Session<'_> {
         Ok((image, base))
     }
 
-    /// The Dockerfile with the stages of the named inputs before its first `FROM`, where what is
-    /// before stays global.
-    fn with_stages(&self, stages: &str, first_from: u32) -> String {
-        let mut text = String::new();
-        for (number, line) in (1_u32..).zip(self.parameters.text.lines()) {
-            if number == first_from {
-                text.push_str(stages);
-            }
-            text.push_str(line);
-            text.push('\n');
-        }
-        text
-    }
-
     /// The build context; an empty directory when nothing is copied from it.
     fn context_directory(&self) -> Result<PathBuf, Diagnostic> {
         let directory = self.context.inputs().join(CONTEXT);
@@ -254,11 +232,14 @@ impl Session<'_> {
         Ok(empty)
     }
 
-    fn build_arguments(&self, result: &str) -> Vec<String> {
+    fn build_arguments(&self, result: &str, inserted: usize) -> Vec<String> {
         let mut arguments = vec!["--tag".to_owned(), result.to_owned()];
         let mut add = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
         if let Some(target) = &self.parameters.target {
-            add("--target", target.clone());
+            add(
+                "--target",
+                rewrite::target(target, self.dockerfile, inserted),
+            );
         }
         for (name, value) in &self.parameters.build_args {
             add("--build-arg", format!("{name}={value}"));

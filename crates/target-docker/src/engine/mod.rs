@@ -6,6 +6,7 @@ mod build;
 mod convert;
 mod failure;
 mod probe;
+mod rewrite;
 
 pub(crate) use build::{build, pass_environment};
 pub(crate) use probe::{find, request};

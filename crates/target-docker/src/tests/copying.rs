@@ -234,12 +234,12 @@ fn archives_are_unpacked_by_add_alone() {
     assert_snapshot!(image.layers()[..3].concat().join("\n"), @r#"
         755 0:0 @0 gz/
         755 0:0 @0 gz/in/
-        640 5:6 @77 gz/in/f "f"
-        640 5:6 @77 gz/in/g "f"
+        640 5:6 @0 gz/in/f "f"
+        640 5:6 @0 gz/in/g "f"
         755 0:0 @0 bz/
         755 0:0 @0 bz/in/
-        640 5:6 @77 bz/in/f "f"
-        640 5:6 @77 bz/in/g "f"
+        640 5:6 @0 bz/in/f "f"
+        640 5:6 @0 bz/in/g "f"
         644 0:0 @0 plain "not compressed"
         "#);
     assert!(copied.contains("600 0:0 @0 kept/x.tgz"), "{copied}");

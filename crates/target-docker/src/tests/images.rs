@@ -235,3 +235,45 @@ fn a_needed_target_that_is_no_image_is_no_base() {
           help: begin with `FROM scratch` and `COPY --from=api` what you need
         ");
 }
+
+#[test]
+fn a_damaged_layout_is_found_out() {
+    let project = project(&[("Dockerfile", "FROM scratch\nCOPY a /\n"), ("a", "a")]);
+    for (damage, expected) in [
+        ("none", None),
+        ("oci-layout", Some("`oci-layout` can't be read")),
+        ("index.json", Some("the image layout can't be read")),
+        ("layer", Some("blob sha256:")),
+        ("configuration", Some("blob sha256:")),
+    ] {
+        let image = built(&project);
+        let layout = image.layout();
+        let config = image.config();
+        let is_config = |bytes: &[u8]| bytes.starts_with(b"{\"created\"");
+        for (path, bytes) in image.bytes() {
+            let name = path.to_str().unwrap();
+            let blob = name.starts_with("blobs");
+            let gzip = bytes.starts_with(&[0x1f, 0x8b]);
+            match damage {
+                "layer" if gzip => fs::write(layout.join(name), &bytes[1..]).unwrap(),
+                "configuration" if blob && is_config(&bytes) => {
+                    fs::write(layout.join(name), "{}").unwrap();
+                }
+                file if file == name => fs::remove_file(layout.join(name)).unwrap(),
+                _ => {}
+            }
+        }
+        assert_eq!(config.rootfs.diff_ids.len(), 1);
+        let problems = crate::oci::verify(&layout);
+        let first = problems.first().map(|problem| problem.message.as_str());
+        match expected {
+            None => assert_eq!(first, None),
+            Some(expected) => assert!(first.unwrap().starts_with(expected), "{first:?}"),
+        }
+        let archive = docker_archive(&layout, std::io::sink(), &[]);
+        assert_eq!(
+            archive.is_err(),
+            matches!(damage, "index.json" | "configuration")
+        );
+    }
+}
