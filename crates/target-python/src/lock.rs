@@ -103,64 +103,60 @@ fn markers(package: &Value) -> Option<String> {
 mod tests {
     use super::*;
 
+    const UV: &str = r#"
+        [[package]]
+        name = "own"
+        version = "1"
+        source = { editable = "." }
+        [[package]]
+        name = "pytest"
+        version = "8.4.2"
+        source = { registry = "https://pypi.org/simple" }
+        resolution-markers = ["python_version < '3.10'"]
+        [[package]]
+        name = "pytest"
+        version = "9.0.2"
+        source = { registry = "https://pypi.org/simple" }
+        resolution-markers = ["python_version >= '3.12'", "python_version == '3.11'"]
+        [[package]]
+        name = "six"
+        version = "1.17.0"
+        source = { registry = "https://pypi.org/simple" }
+        "#;
+    const POETRY: &str = r#"
+        [[package]]
+        name = "a"
+        version = "1"
+        [[package]]
+        name = "b"
+        version = "2"
+        [package.source]
+        type = "git"
+        url = "https://example.org"
+        "#;
+    const PYLOCK: &str = r#"
+        lock-version = "1.0"
+        [[packages]]
+        name = "a"
+        version = "1"
+        marker = "os_name == 'nt'"
+        [[packages]]
+        name = "a"
+        version = "2"
+        "#;
+
     #[test]
     fn locks_become_constraints() {
         for (file, text, expected) in [
             (
                 "uv.lock",
-                r#"
-                [[package]]
-                name = "own"
-                version = "1"
-                source = { editable = "." }
-                [[package]]
-                name = "pytest"
-                version = "8.4.2"
-                source = { registry = "https://pypi.org/simple" }
-                resolution-markers = ["python_full_version < '3.10'"]
-                [[package]]
-                name = "pytest"
-                version = "9.0.2"
-                source = { registry = "https://pypi.org/simple" }
-                resolution-markers = ["python_full_version >= '3.12'", "python_full_version >= '3.10' and python_full_version < '3.12'"]
-                [[package]]
-                name = "six"
-                version = "1.17.0"
-                source = { registry = "https://pypi.org/simple" }
-                "#,
-                "pytest==8.4.2 ; (python_full_version < '3.10')\n\
-                 pytest==9.0.2 ; (python_full_version >= '3.12') or (python_full_version >= '3.10' and python_full_version < '3.12')\n\
+                UV,
+                "pytest==8.4.2 ; (python_version < '3.10')\n\
+                 pytest==9.0.2 ; (python_version >= '3.12') or (python_version == '3.11')\n\
                  six==1.17.0\n",
             ),
-            (
-                "poetry.lock",
-                r#"
-                [[package]]
-                name = "a"
-                version = "1"
-                [[package]]
-                name = "b"
-                version = "2"
-                [package.source]
-                type = "git"
-                url = "https://example.org"
-                "#,
-                "a==1\n",
-            ),
-            (
-                "pylock.toml",
-                r#"
-                lock-version = "1.0"
-                [[packages]]
-                name = "a"
-                version = "1"
-                marker = "os_name == 'nt'"
-                [[packages]]
-                name = "a"
-                version = "2"
-                "#,
-                "a==1 ; os_name == 'nt'\n",
-            ),
+            ("poetry.lock", POETRY, "a==1\n"),
+            ("pylock.toml", PYLOCK, "a==1 ; os_name == 'nt'\n"),
         ] {
             let (_, key) = LOCK_FILES.iter().find(|(name, _)| *name == file).unwrap();
             assert_eq!(constraints(file, key, text).unwrap(), expected, "{file}");

@@ -31,7 +31,7 @@ const LEFT_BY_TOOLS: [&str; 16] = [
 /// Where builds leave their results, unless a package of that name is there.
 const BUILD_DIRECTORIES: [&str; 2] = ["build", "dist"];
 
-/// The files that a package index or a tool puts version numbers of dependencies in.
+/// The file that describes a project (PEP 518).
 const PYPROJECT: &str = "pyproject.toml";
 
 /// What is known of a project before anything is run.

@@ -67,78 +67,84 @@ fn check(
     name: &str,
     parameters: &Parameters,
 ) -> Result<(Metadata, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let error = |code: &str, message: String| Diagnostic::error(code, message).in_file(name);
-    let mut problems: Vec<Diagnostic> = archive
-        .entries
-        .iter()
-        .filter(|entry| leaves(entry))
-        .map(|entry| {
-            let message = format!(
-                "`{}` leads out of the directory it is unpacked in",
-                entry.path
-            );
-            error("python.sdist.path", message)
-        })
-        .collect();
     let stem = name.strip_suffix(".tar.gz").unwrap_or(name);
+    let located = |problem: Diagnostic| problem.in_file(name);
+    let mut problems = check_paths(archive, stem);
+    problems.extend(check_contents(archive, stem, parameters));
+    let metadata = match find(archive, stem, "PKG-INFO") {
+        Some(entry) => Metadata::parse(&entry.contents, "PKG-INFO"),
+        None => Err(vec![Diagnostic::error(
+            "python.sdist.incomplete",
+            "it has no `PKG-INFO`",
+        )]),
+    };
+    match metadata {
+        Ok(metadata) if problems.is_empty() => {
+            let warnings = check_file_name(stem, name, &metadata)?;
+            Ok((metadata, warnings))
+        }
+        Ok(_) => Err(problems.into_iter().map(located).collect()),
+        Err(found) => {
+            problems.extend(found);
+            Err(problems.into_iter().map(located).collect())
+        }
+    }
+}
+
+fn find<'a>(archive: &'a Archive, stem: &str, path: &str) -> Option<&'a Entry> {
+    let path = format!("{stem}/{path}");
+    archive.entries.iter().find(|entry| entry.path == path)
+}
+
+/// Everything is below one directory that is named as the file is.
+fn check_paths(archive: &Archive, stem: &str) -> Vec<Diagnostic> {
+    let out = archive.entries.iter().filter(|entry| leaves(entry));
+    let out = out.map(|entry| {
+        let path = &entry.path;
+        let message = format!("`{path}` leads out of the directory it is unpacked in");
+        Diagnostic::error("python.sdist.path", message)
+    });
     let top = format!("{stem}/");
     let inside = |entry: &&Entry| entry.path.starts_with(&top) || entry.path == stem;
-    if let Some(entry) = archive.entries.iter().find(|entry| !inside(entry)) {
+    let beside = archive.entries.iter().find(|entry| !inside(entry));
+    let beside = beside.map(|entry| {
         let message = format!(
             "`{}` is not below `{top}`, as everything must be",
             entry.path
         );
-        problems.push(error("python.sdist.directory", message));
-    }
-    let find = |path: &str| {
-        let path = format!("{top}{path}");
-        archive.entries.iter().find(move |entry| entry.path == path)
-    };
+        Diagnostic::error("python.sdist.directory", message)
+    });
+    out.chain(beside).collect()
+}
+
+/// What a build from it can't do without.
+fn check_contents(archive: &Archive, stem: &str, parameters: &Parameters) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
     let project_file = if parameters.has_pyproject {
         "pyproject.toml"
     } else {
         "setup.py"
     };
-    if find(project_file).is_none() {
+    if find(archive, stem, project_file).is_none() {
+        let message = format!("it has no `{project_file}`, so nobody can build from it");
         problems.push(
-            error(
-                "python.sdist.incomplete",
-                format!("it has no `{project_file}`, so nobody can build from it"),
-            )
-            .help("make the build backend include it"),
+            Diagnostic::error("python.sdist.incomplete", message)
+                .help("make the build backend include it"),
         );
     }
     for path in &parameters.backend_path {
         let path = path.trim_start_matches("./").trim_end_matches('/');
-        let below = format!("{top}{path}/");
-        let there = path.is_empty()
-            || path == "."
-            || archive
-                .entries
-                .iter()
-                .any(|entry| entry.path.starts_with(&below));
-        if !there {
+        if path.is_empty() || path == "." {
+            continue;
+        }
+        let below = format!("{stem}/{path}/");
+        let mut entries = archive.entries.iter();
+        if !entries.any(|entry| entry.path.starts_with(&below)) {
             let message = format!("it has nothing below `{path}`, where its build backend is");
-            problems.push(error("python.sdist.incomplete", message));
+            problems.push(Diagnostic::error("python.sdist.incomplete", message));
         }
     }
-    let Some(entry) = find("PKG-INFO") else {
-        problems.push(error(
-            "python.sdist.incomplete",
-            "it has no `PKG-INFO`".into(),
-        ));
-        return Err(problems);
-    };
-    let metadata = match Metadata::parse(&entry.contents, "PKG-INFO") {
-        Ok(metadata) if problems.is_empty() => metadata,
-        Ok(_) => return Err(problems),
-        Err(found) => {
-            problems.extend(found);
-            return Err(problems);
-        }
-    };
-    let warnings = check_file_name(stem, name, &metadata)?;
-    Ok((metadata, warnings))
+    problems
 }
 
 /// PEP 625: the normalized name, `-`, the normalized version.

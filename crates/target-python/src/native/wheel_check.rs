@@ -481,94 +481,95 @@ mod tests {
     }
 
     type Change = fn(&mut Vec<(String, String)>);
+    const NOTHING: Change = |_| {};
 
     #[test]
-    fn problems_are_named() {
-        let nothing: Change = |_| {};
-        let cases: [(&str, Change, Change, &[&str]); 11] = [
+    fn names_and_tags_must_agree() {
+        const COMPILED: Change = |files| files.push(("shop/_c.abi3.so".into(), String::new()));
+        for (name, change, expected) in [
             (
                 "shop.whl",
-                nothing,
-                nothing,
-                &[
-                    "python.wheel.name: the file name is not of the form `name-version(-build)-python-abi-platform.whl`",
-                ],
+                NOTHING,
+                "python.wheel.name: the file name is not of the form \
+                 `name-version(-build)-python-abi-platform.whl`",
             ),
             (
                 "other-1.0-py3-none-any.whl",
-                nothing,
-                nothing,
-                &["python.wheel.name: the file name names `other`"],
+                NOTHING,
+                "python.wheel.name: the file name names `other`",
             ),
             (
                 "my_shop-1.1-py3-none-any.whl",
-                nothing,
-                nothing,
-                &["python.wheel.version: the file name states version `1.1`"],
+                NOTHING,
+                "python.wheel.version: the file name states version `1.1`",
             ),
             (
                 "My.Shop-1.0-py3-none-any.whl",
-                nothing,
-                nothing,
-                &["python.wheel.name: the file name should begin with `my_shop-1.0-`"],
+                NOTHING,
+                "python.wheel.name: the file name should begin with `my_shop-1.0-`",
             ),
             (
                 "my_shop-1.0-py2-none-any.whl",
-                nothing,
-                nothing,
-                &["python.wheel.tags: the tags of the file name and of WHEEL differ"],
+                NOTHING,
+                "python.wheel.tags: the tags of the file name and of WHEEL differ",
             ),
             (
                 NAME,
-                |files| files.push(("shop/_c.abi3.so".into(), String::new())),
-                nothing,
-                &[
-                    "python.wheel.tags: it holds compiled modules, but its tag says that it runs on any platform",
-                ],
+                COMPILED,
+                "python.wheel.tags: it holds compiled modules, but its tag says that it runs on \
+                 any platform",
             ),
+        ] {
+            assert_eq!(run_on(name, change, NOTHING).1, [expected]);
+        }
+    }
+
+    #[test]
+    fn record_must_be_complete_and_right() {
+        let cases: [(Change, &[&str]); 3] = [
             (
-                NAME,
-                nothing,
                 |files| files[0].1.push('#'),
                 &[
-                    "python.wheel.record: RECORD has a wrong digest for `shop/__init__.py`",
-                    "python.wheel.record: RECORD has a wrong size for `shop/__init__.py`",
+                    "RECORD has a wrong digest for `shop/__init__.py`",
+                    "RECORD has a wrong size for `shop/__init__.py`",
                 ],
             ),
             (
-                NAME,
-                nothing,
                 |files| files.push(("shop/new.py".into(), String::new())),
-                &["python.wheel.record: RECORD does not list `shop/new.py`"],
+                &["RECORD does not list `shop/new.py`"],
             ),
             (
-                NAME,
-                nothing,
                 |files| drop(files.remove(1)),
-                &["python.wheel.record: RECORD lists `shop/cli.py`, which is not there"],
-            ),
-            (
-                NAME,
-                |files| {
-                    files.push((
-                        format!("{INFO}/entry_points.txt"),
-                        "[console_scripts]\na = shop.none:main".into(),
-                    ))
-                },
-                nothing,
-                &[
-                    "python.wheel.entry_points: script `a` calls module `shop.none`, which is not in the wheel",
-                ],
-            ),
-            (
-                NAME,
-                |files| files.push(("tests/__init__.py".into(), String::new())),
-                nothing,
-                &["python.wheel.stray: the wheel installs a top-level module `tests`"],
+                &["RECORD lists `shop/cli.py`, which is not there"],
             ),
         ];
-        for (name, change, spoil, expected) in cases {
-            assert_eq!(run_on(name, change, spoil).1, expected);
+        for (spoil, expected) in cases {
+            let expected = expected
+                .iter()
+                .map(|text| format!("python.wheel.record: {text}"));
+            assert_eq!(run_on(NAME, NOTHING, spoil).1, expected.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn modules_must_be_those_of_the_project() {
+        const SCRIPT: Change = |files| {
+            let text = "[console_scripts]\na = shop.none:main";
+            files.push((format!("{INFO}/entry_points.txt"), text.into()));
+        };
+        const STRAY: Change = |files| files.push(("tests/__init__.py".into(), String::new()));
+        for (change, expected) in [
+            (
+                SCRIPT,
+                "python.wheel.entry_points: script `a` calls module `shop.none`, which is not in \
+                 the wheel",
+            ),
+            (
+                STRAY,
+                "python.wheel.stray: the wheel installs a top-level module `tests`",
+            ),
+        ] {
+            assert_eq!(run_on(NAME, change, NOTHING).1, [expected]);
         }
     }
 }

@@ -54,9 +54,9 @@ def _uv(files: list, constraints, needed: pathlib.Path) -> list:
     command += ["--no-header", "--no-annotate", "--generate-hashes", "--no-progress"]
     command += ["--output-file", str(lock)]
     if needed.stat().st_size:
-        command += ["--overrides", str(needed)]
+        command += ["--override", str(needed)]
     if constraints:
-        command += ["--constraints", constraints]
+        command += ["--constraint", constraints]
     _run([*command, *files])
     text = lock.read_text(encoding="utf-8").replace(pathlib.Path.cwd().as_uri(), ROOT)
     # An entry starts at the margin; what belongs to it is indented.
