@@ -66,8 +66,8 @@ pub enum PlanError {
     },
 }
 
-/// The project as a target sees it while it validates and plans. Everything read is recorded:
-/// a plan is used again as long as what it read is the same.
+/// The project as a target sees it while it validates and plans: the only way in which a plan may
+/// learn of the world, so that what it depends on can be known.
 pub trait PlanContext {
     /// A file's bytes, symbolic links inside the project followed.
     ///

@@ -96,7 +96,7 @@ impl Outputs {
                 ),
             )
             .at_setting(["output_path"])
-            .help("the output directory is replaced as a whole: move them away, or choose another `output_path`"),
+            .help("the output directory is replaced as a whole: move them away, or choose another `output_path`; if an earlier build wrote them, remove the directory"),
         )
     }
 

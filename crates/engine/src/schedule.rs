@@ -268,7 +268,10 @@ impl<'a> Schedule<'a> {
     fn prove(&mut self, index: usize) {
         match self.exported_tree(index) {
             Ok(tree) => {
-                self.records[index].tree = Some(tree);
+                let record = &mut self.records[index];
+                // Waiting for others before its outputs are put in place is not its own time.
+                record.duration = record.started.map(|at| at.elapsed()).unwrap_or_default();
+                record.tree = Some(tree);
                 if self.pipeline.failure_strategy == FailureStrategy::Rollback {
                     // Its outputs are put in place with all others; what needs it goes on.
                     self.graph.target_transition(index, TargetState::Done);
@@ -367,7 +370,9 @@ impl<'a> Schedule<'a> {
             return;
         }
         let record = &mut self.records[index];
-        record.duration = record.started.map(|at| at.elapsed()).unwrap_or_default();
+        if record.tree.is_none() {
+            record.duration = record.started.map(|at| at.elapsed()).unwrap_or_default();
+        }
         (self.on_target)(&Finished {
             index,
             graph: &self.graph,

@@ -53,18 +53,21 @@ async fn build(
     amount: Amount,
 ) -> Outcome {
     let cancel = CancellationToken::new();
-    let signals = Signals::listen(cancel.clone()).map_err(|error| {
-        vec![
-            Diagnostic::error("internal", "signals can't be received")
-                .concerning(synth_core::Concern::Internal)
-                .caused_by(&error),
-        ]
-    })?;
+    let progress = Arc::new(Progress::new(amount));
+    let teller = Arc::clone(&progress);
+    let signals =
+        Signals::listen(cancel.clone(), move |text| teller.say(text)).map_err(|error| {
+            vec![
+                Diagnostic::error("internal", "signals can't be received")
+                    .concerning(synth_core::Concern::Internal)
+                    .caused_by(&error),
+            ]
+        })?;
     let options = BuildOptions {
         jobs: arguments.jobs,
         use_cache: !arguments.no_cache,
         cancel: cancel.clone(),
-        observer: Arc::new(Progress::new(amount)),
+        observer: progress,
         ..BuildOptions::default()
     };
     let report = synth_engine::build(pipeline, registry, &options)

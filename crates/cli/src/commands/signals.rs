@@ -16,7 +16,11 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Listens from here on; the first signal cancels, a second one ends the process.
-    pub(crate) fn listen(cancel: CancellationToken) -> std::io::Result<Self> {
+    /// `say` tells the user so.
+    pub(crate) fn listen(
+        cancel: CancellationToken,
+        say: impl Fn(&str) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let signals = Self::default();
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -30,7 +34,7 @@ impl Signals {
                 if exit_code.swap(code, Ordering::Relaxed) != 0 {
                     std::process::exit(i32::from(code));
                 }
-                anstream::eprintln!("stopping; once more to stop at once");
+                say("stopping; once more to stop at once");
                 cancel.cancel();
             }
         });

@@ -47,13 +47,14 @@ impl Progress {
         }
     }
 
-    fn say(&self, line: &str) {
+    /// Says a line, above those of running actions.
+    pub(crate) fn say(&self, line: &str) {
         if self.amount == Amount::Quiet {
             return;
         }
         match &self.live {
             // Nobody is left to tell when the terminal is gone.
-            Some(live) => live.bars.suspend(|| anstream::eprintln!("{line}")),
+            Some(live) => drop(live.bars.println(line)),
             None => anstream::eprintln!("{line}"),
         }
     }

@@ -65,8 +65,12 @@ pub(crate) fn summary(report: &BuildReport) -> String {
         } else {
             format!(", {left} not built")
         };
+        let failed = match failed {
+            0 => "stopped".to_owned(),
+            failed => format!("{failed} failed"),
+        };
         (
-            format!("{failed} failed{left}, {succeeded} of {all} targets succeeded in {took}"),
+            format!("{failed}{left}, {succeeded} of {all} targets succeeded in {took}"),
             AnsiColor::Red,
         )
     };
