@@ -189,6 +189,7 @@ fn missing(wanted: &Wanted<'_>, error: &dyn std::error::Error, command: &Command
         "static.tool.missing",
         format!("`{}` runs `{}`: {error}", command.display(), wanted.name),
     )
+    .concerning(synth_core::Concern::Environment)
     .at_setting([wanted.setting])
     .help(how_to_get(wanted.name));
     if find(wanted.name).is_some() {

@@ -117,6 +117,7 @@ fn reference(file: &str, range: Range<usize>, text: &str, base: &Url, role: Role
         text: text.to_owned(),
         base: base.clone(),
         role,
+        is_control: false,
     }
 }
 

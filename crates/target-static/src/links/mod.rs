@@ -217,6 +217,10 @@ fn check_anchor(
         || fragment.contains(":~:")
         || fragment.starts_with(['/', '!'])
         || (tree::file_type(file) == FileType::Svg && fragment.contains(['=', '(']));
+    let is_same_page = reference.file == file;
+    if reference.is_control && is_same_page {
+        return;
+    }
     if !means_something_else && !ids.contains(fragment) && !ids.contains(decoded.as_ref()) {
         report.missing_anchor(reference, file, &decoded, ids);
     }

@@ -122,6 +122,7 @@ impl Collector<'_> {
             text: text.to_owned(),
             base: self.base.clone(),
             role,
+            is_control: false,
         }
     }
 
@@ -136,7 +137,11 @@ impl Collector<'_> {
             if tag.name == element
                 && let Some(attribute) = tag.attribute(name)
             {
-                self.refer(attribute, role);
+                let reference = self.reference(&attribute.value, attribute.range(), role);
+                self.facts.refer(Reference {
+                    is_control: is_control(tag),
+                    ..reference
+                });
             }
         }
         if let Some(attribute) = tag.attribute("style") {
@@ -272,6 +277,16 @@ impl Collector<'_> {
             _ => {}
         }
     }
+}
+
+/// Whether a link is said to be a button, a tab or the like, which a script makes it.
+fn is_control(tag: &Tag) -> bool {
+    tag.attributes.iter().any(|attribute| {
+        let name = attribute.name.as_str();
+        let is_toggle = name.starts_with("data-") && name.ends_with("toggle");
+        let opens = ["aria-controls", "aria-expanded", "aria-haspopup", "onclick"].contains(&name);
+        is_toggle || opens || (name == "role" && attribute.value != "link")
+    })
 }
 
 fn srcset_addresses(value: &str) -> Vec<&str> {

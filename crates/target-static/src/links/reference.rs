@@ -32,6 +32,8 @@ pub(crate) struct Reference {
     /// What it is relative to.
     pub(crate) base: Url,
     pub(crate) role: Role,
+    /// A script acts when it is followed: its fragment may name nothing.
+    pub(crate) is_control: bool,
 }
 
 /// A reference with the digests that the file's bytes must have one of.

@@ -96,13 +96,23 @@ impl<'a> Report<'a> {
         fragment: &str,
         ids: &BTreeSet<String>,
     ) {
-        let message = format!("broken anchor: `{file}` has no element with the id `{fragment}`");
+        // The same menu on every page is one problem.
+        let page = match reference.file == file {
+            true => "the page",
+            false => &format!("`{file}`"),
+        };
+        let message = format!("broken anchor: {page} has no element with the id `{fragment}`");
         let nearest = ids
             .iter()
             .map(|id| (strsim::normalized_damerau_levenshtein(id, fragment), id))
             .filter(|(similarity, _)| *similarity >= 0.6)
             .max_by(|left, right| left.0.total_cmp(&right.0));
-        let help = nearest.map(|(_, id)| format!("did you mean `#{id}`?"));
+        let meant = nearest.map(|(_, id)| format!("did you mean `#{id}`?"));
+        let by_script = format!(
+            "if a script or a style sheet acts on it, add \"{}\" to ignore_links",
+            reference.text
+        );
+        let help = meant.into_iter().chain([by_script]);
         self.add("static.anchor.missing", message, reference, help);
     }
 

@@ -47,6 +47,7 @@ impl Collector<'_> {
             text: literal.value.to_string(),
             base: base.clone(),
             role,
+            is_control: false,
         });
     }
 

@@ -24,6 +24,7 @@ pub(crate) fn collect(file: &str, text: &str, offset: usize, base: &Url, facts: 
             text: address,
             base: base.clone(),
             role: Role::Asset,
+            is_control: false,
         });
     }
 }

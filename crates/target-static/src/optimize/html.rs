@@ -7,8 +7,8 @@ use std::ops::Range;
 use synth_core::Diagnostic;
 
 use super::markup::{
-    Embedded, FRAME_ELEMENTS, VERBATIM, collapse, has_digest_source, is_invisible, is_kept,
-    is_space, is_void, script_kind,
+    Embedded, FRAME_ELEMENTS, VERBATIM, collapse, has_digest_source, is_kept, is_space, is_void,
+    script_kind,
 };
 use super::{Minified, Problem, css, js, json};
 use crate::html::{Attribute, Dialect, Tag, Token, tokens};
@@ -194,7 +194,7 @@ impl Writer<'_> {
             self.verbatim.push(name.to_owned());
         }
         self.embedded = self.embedded_in(tag);
-        self.ends_in_space = self.ends_in_space && is_invisible(name);
+        self.ends_in_space = false;
     }
 
     fn embedded_in(&self, tag: &Tag) -> Option<Embedded> {
@@ -231,7 +231,7 @@ impl Writer<'_> {
         } else {
             self.copy(range);
         }
-        self.ends_in_space = self.ends_in_space && is_invisible(name);
+        self.ends_in_space = false;
     }
 
     /// A start tag with one space between attributes and the quotes it needs.

@@ -119,11 +119,6 @@ pub(super) fn collapse(text: &str, mut after_space: bool) -> String {
     collapsed
 }
 
-/// Elements that show nothing: white space before and after them is one run.
-pub(super) fn is_invisible(name: &str) -> bool {
-    matches!(name, "script" | "style" | "template" | "meta" | "link")
-}
-
 /// Elements without content (HTML, section 13.1.2).
 pub(super) fn is_void(name: &str) -> bool {
     matches!(

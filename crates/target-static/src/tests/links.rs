@@ -42,7 +42,7 @@ fn every_broken_reference_is_told_with_its_place_and_what_may_be_meant() {
         ),
     ]);
     let problems = build(&project, &target().setting("minify", false)).unwrap_err();
-    insta::assert_snapshot!(render(&problems), @r#"
+    insta::assert_snapshot!(render(&problems), @r##"
     error[static.asset.missing] web/app.webmanifest:1:23 `icon.png`
       broken reference: the site has no `icon.png`
     error[static.link.missing] web/contact.html:2:10 `css/shopp.css`
@@ -61,11 +61,13 @@ fn every_broken_reference_is_told_with_its_place_and_what_may_be_meant() {
       help: set clean_urls = true if your server answers without it
     error[static.anchor.missing] web/index.html:4:36 `contact.html#phone`
       broken anchor: `contact.html` has no element with the id `phone`
+      help: if a script or a style sheet acts on it, add "contact.html#phone" to ignore_links
     error[static.link.missing] web/index.html:5:10 `img/`
       broken link: the directory `img/` has no page
       help: put an index.html or index.htm there
     error[static.anchor.missing] web/index.html:5:58 `#nowhere`
-      broken anchor: `index.html` has no element with the id `nowhere`
+      broken anchor: the page has no element with the id `nowhere`
+      help: if a script or a style sheet acts on it, add "#nowhere" to ignore_links
     error[static.link.case] web/index.html:6:11 `img/Logo.svg`
       broken reference: the site has no `img/Logo.svg`
       help: there is `img/logo.svg`: servers tell upper from lower case
@@ -84,7 +86,7 @@ fn every_broken_reference_is_told_with_its_place_and_what_may_be_meant() {
       broken import: the site has no `js/prices.js`
     error[static.asset.missing] web/js/cart.js:2:9 `'data.json'`
       broken reference: the site has no `js/data.json`
-    "#);
+    "##);
 }
 
 #[test]

@@ -36,7 +36,8 @@ fn a_site_is_minified_and_listed() {
     insta::assert_snapshot!(site.files["index.html"], @r#"
     <!doctype html><html><head><link rel=stylesheet href=css/a.css></head><body>
     <p>Hello, world</p>
-    <script src=a.js></script></body></html>
+    <script src=a.js></script>
+    </body></html>
     "#);
     assert_eq!(site.files["css/a.css"], "p{color:red}");
     assert_eq!(site.files["a.js"], "let total=3;");
@@ -46,7 +47,7 @@ fn a_site_is_minified_and_listed() {
     {
         "files": "6",
         "manifest": "manifest.json",
-        "minified_bytes_saved": "35",
+        "minified_bytes_saved": "34",
         "pages": "1",
         "references_checked": "2",
     }
