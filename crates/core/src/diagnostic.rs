@@ -1,6 +1,8 @@
 //! What went wrong, as data: one type for the engine, the targets and the plugins. Rendering is
 //! the command line's.
 
+use std::ops::Range;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +181,26 @@ impl Diagnostic {
         self
     }
 
+    /// Puts it at the bytes `span` of a text file; of a span over several lines, the first one is
+    /// meant. Offsets past the end, or inside a character, are moved to the nearest before.
+    #[must_use]
+    pub fn at_span(self, path: impl Into<String>, text: &str, span: &Range<usize>) -> Self {
+        let start = text.floor_char_boundary(span.start);
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = text[start..]
+            .find('\n')
+            .map_or(text.len(), |newline| start + newline);
+        let end = text.floor_char_boundary(span.end).clamp(start, line_end);
+        let to_u32 = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let position = TextPosition {
+            line: to_u32(text[..start].matches('\n').count() + 1),
+            column: to_u32(text[line_start..start].chars().count() + 1),
+            length: to_u32(text[start..end].chars().count()),
+        };
+        let line = text[line_start..line_end].trim_end_matches('\r').to_owned();
+        self.at(path, position, Some(line))
+    }
+
     /// Makes it another one's concern than the project's.
     #[must_use]
     pub fn concerning(mut self, concern: Concern) -> Self {
@@ -215,5 +237,31 @@ impl Diagnostic {
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_become_lines_and_columns() {
+        let text = "a = 1\r\nä = ?\n";
+        for (span, line, column, length, line_text) in [
+            (0..1, 1, 1, 1, "a = 1"),
+            (12..13, 2, 5, 1, "ä = ?"),
+            (8..9, 2, 1, 1, "ä = ?"),
+            (7..99, 2, 1, 5, "ä = ?"),
+            (14..99, 3, 1, 0, ""),
+        ] {
+            let diagnostic = Diagnostic::error("a", "b").at_span("f", text, &span);
+            let position = TextPosition {
+                line,
+                column,
+                length,
+            };
+            let expected = Diagnostic::error("a", "b").at("f", position, Some(line_text.into()));
+            assert_eq!(diagnostic, expected, "{span:?}");
+        }
     }
 }

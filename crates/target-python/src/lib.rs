@@ -17,7 +17,6 @@ mod pyproject;
 mod requirements_file;
 mod settings;
 mod test_requirements;
-mod text_position;
 
 use semver::Version;
 use synth_core::{

@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 use synth_core::Diagnostic;
 use toml::{Table, Value};
 
-use crate::text_position::at_span;
-
 /// The lock files that are understood, the first that is there being taken: name, and the key
 /// of the packages.
 pub(crate) const LOCK_FILES: [(&str, &str); 4] = [
@@ -37,7 +35,7 @@ pub(crate) fn constraints(path: &str, key: &str, text: &str) -> Result<String, D
         )
         .help("write it anew with the tool it belongs to, or set `locked = false`");
         match error.span() {
-            Some(span) => at_span(diagnostic, path, text, span),
+            Some(span) => diagnostic.at_span(path, text, &span),
             None => diagnostic.in_file(path),
         }
     })?;

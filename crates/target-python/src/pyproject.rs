@@ -12,8 +12,6 @@ use serde::Deserialize;
 use synth_core::Diagnostic;
 use toml::Spanned;
 
-use crate::text_position::at_span;
-
 /// A pyproject.toml that has been read.
 #[derive(Debug)]
 pub(crate) struct PyProject {
@@ -95,7 +93,7 @@ impl PyProject {
         let refused = |code: &str, message: &str, error: &toml::de::Error| {
             let diagnostic = Diagnostic::error(code, format!("{message}: {}", error.message()));
             match error.span() {
-                Some(span) => at_span(diagnostic, path, &text, span),
+                Some(span) => diagnostic.at_span(path, &text, &span),
                 None => diagnostic.in_file(path),
             }
         };
@@ -302,12 +300,7 @@ impl PyProject {
     }
 
     fn at(&self, code: &str, message: String, span: Range<usize>) -> Diagnostic {
-        at_span(
-            Diagnostic::error(code, message),
-            &self.path,
-            &self.text,
-            span,
-        )
+        Diagnostic::error(code, message).at_span(self.path.as_str(), &self.text, &span)
     }
 }
 

@@ -131,7 +131,7 @@ impl Document {
                         "config.syntax",
                         format!("`{path}` is not valid {format}: {message}"),
                     );
-                    place_in(diagnostic, path, &text, &span)
+                    diagnostic.at_span(path, &text, &span)
                 })
                 .collect()),
         }
@@ -139,7 +139,7 @@ impl Document {
 
     /// Puts a diagnostic at a place of this file.
     pub(crate) fn place(&self, diagnostic: Diagnostic, span: &Range<usize>) -> Diagnostic {
-        place_in(diagnostic, &self.path, &self.text, span)
+        diagnostic.at_span(self.path.as_str(), &self.text, span)
     }
 }
 
@@ -164,32 +164,6 @@ fn not_text(path: &str, error: &std::string::FromUtf8Error) -> Diagnostic {
     )
     .at(path, position, None)
     .help("save the file as UTF-8")
-}
-
-fn place_in(diagnostic: Diagnostic, path: &str, text: &str, span: &Range<usize>) -> Diagnostic {
-    let start = floor_boundary(text, span.start);
-    let before = text.get(..start).unwrap_or_default();
-    let line_start = before.rfind('\n').map_or(0, |index| index + 1);
-    let line_end = text[start..]
-        .find('\n')
-        .map_or(text.len(), |index| start + index);
-    // What spans lines is shown by its first one.
-    let end = floor_boundary(text, span.end.min(line_end)).max(start);
-    let position = TextPosition {
-        line: to_u32(before.matches('\n').count() + 1),
-        column: to_u32(text[line_start..start].chars().count() + 1),
-        length: to_u32(text[start..end].chars().count()),
-    };
-    let line = text[line_start..line_end].trim_end_matches('\r').to_owned();
-    diagnostic.at(path, position, Some(line))
-}
-
-fn floor_boundary(text: &str, index: usize) -> usize {
-    let mut index = index.min(text.len());
-    while !text.is_char_boundary(index) {
-        index -= 1;
-    }
-    index
 }
 
 fn to_u32(count: usize) -> u32 {
