@@ -1,40 +1,62 @@
-// On every page: the number in the cart, and buttons that add to it.
-import { addToCart, ShopError } from "./api.js";
-import { load, save, size } from "./basket.js";
+import { add, clear, count, read } from "./cart.js";
 
-function showCount(cart) {
-  for (const badge of document.querySelectorAll(".count")) {
-    const count = size(cart);
-    badge.textContent = count;
-    badge.hidden = count === 0;
-  }
+const euros = new Intl.NumberFormat("en-IE", { style: "currency", currency: "EUR" });
+
+function each(selector, change) {
+  document.querySelectorAll(selector).forEach(change);
 }
 
-function tell(text) {
-  const message = document.querySelector(".message");
-  if (message) {
-    message.textContent = text;
-  }
+function say(message) {
+  each("[data-status]", (status) => {
+    status.textContent = message;
+  });
 }
 
-async function add(button) {
-  button.disabled = true;
-  try {
-    const cart = save(await addToCart(load().token, button.dataset.product));
-    showCount(cart);
-    tell("");
-    button.textContent = "Added";
-  } catch (error) {
-    if (!(error instanceof ShopError)) {
-      throw error;
+function show(cart) {
+  const all = count(cart);
+  each("[data-cart-count]", (badge) => {
+    badge.textContent = all;
+    badge.hidden = all === 0;
+  });
+  each("[data-item]", (row) => {
+    const many = cart.items[row.dataset.item] ?? 0;
+    row.querySelector("[data-many]").textContent = `× ${many}`;
+    row.hidden = many === 0;
+  });
+  each("[data-cart-total]", (total) => {
+    total.textContent = euros.format(cart.total / 100);
+  });
+  each("[data-cart-empty]", (part) => {
+    part.hidden = all > 0;
+  });
+  each("[data-cart-full]", (part) => {
+    part.hidden = all === 0;
+  });
+}
+
+each("[data-add]", (button) => {
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const cart = await add(button.dataset.add);
+      show(cart);
+      say(`It is in your cart, which comes to ${euros.format(cart.total / 100)} now.`);
+    } catch {
+      say("The cart cannot be reached just now. Nothing was added; please try again later.");
+    } finally {
+      button.disabled = false;
     }
-    tell(error.message);
-  } finally {
-    button.disabled = false;
-  }
-}
+  });
+});
 
-for (const button of document.querySelectorAll("button[data-product]")) {
-  button.addEventListener("click", () => add(button));
-}
-showCount(load());
+each("[data-cart-clear]", (button) => {
+  button.addEventListener("click", () => {
+    show(clear());
+    say("Your cart is empty now.");
+  });
+});
+
+// Another tab changed the cart.
+addEventListener("storage", () => show(read()));
+
+show(read());
