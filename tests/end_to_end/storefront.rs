@@ -43,7 +43,56 @@ fn only_what_changed_is_built_again() {
 fn the_artifacts_are_listed_and_work() {
     let workspace = Workspace::with_example("storefront");
     let run = workspace.synth(["build", "-j1"]).succeeded();
-    assert_run!(run, @"");
+    assert_run!(run, @"
+    exit code: 0
+    ----- stdout -----
+     target  status  time  actions                artifacts
+     api     built   [TIME]  13 executed, 2 cached  dist/api/storefront_api-1.0.0-py3-none-any.whl  4.17 KiB  [DIGEST]
+                        dist/api/storefront_api-1.0.0.tar.gz  3.46 KiB  [DIGEST]
+     site    built   [TIME]  4 executed             dist/site  28.38 KiB  [DIGEST]
+     image   built   [TIME]  2 executed             dist/image  16.73 KiB  [DIGEST]
+
+    3 of 3 targets succeeded in [TIME]
+    ----- stderr -----
+         start api: choose versions for the backend environment
+          done api: choose versions for the backend environment ([TIME])
+         start api: make the backend environment
+          done api: make the backend environment ([TIME])
+         start api: ask the build backend what it requires
+          done api: ask the build backend what it requires ([TIME])
+         start api: build the source distribution
+          done api: build the source distribution ([TIME])
+         start api: make the source distribution reproducible and check it
+          done api: make the source distribution reproducible and check it ([TIME])
+         start api: build the wheel
+          done api: build the wheel ([TIME])
+         start api: check the wheel
+          done api: check the wheel ([TIME])
+         start api: choose versions for the runtime environment
+          done api: choose versions for the runtime environment ([TIME])
+         start api: make the runtime environment
+          done api: make the runtime environment ([TIME])
+         start api: install the wheel into a clean environment and import its modules
+          done api: install the wheel into a clean environment and import its modules ([TIME])
+         start api: choose versions for the test environment
+          done api: choose versions for the test environment ([TIME])
+         start api: make the test environment
+          done api: make the test environment ([TIME])
+         start api: test the installed wheel
+          done api: test the installed wheel ([TIME])
+         start site: put the site together
+          done site: put the site together ([TIME])
+         start site: minify pages, style sheets and scripts
+          done site: minify pages, style sheets and scripts ([TIME])
+         start site: check links, anchors and assets
+          done site: check links, anchors and assets ([TIME])
+         start site: write the manifest
+          done site: write the manifest ([TIME])
+         start image: build the image of deploy/Dockerfile
+          done image: build the image of deploy/Dockerfile ([TIME])
+         start image: check every digest of the image
+          done image: check every digest of the image ([TIME])
+    ");
 
     let report = workspace.build([""; 0]).succeeded();
     let wheel = fs::read(workspace.only_file("dist/api", ".whl")).unwrap();
