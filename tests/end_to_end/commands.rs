@@ -141,8 +141,8 @@ fn a_build_tells_plain_lines_and_a_table() {
     exit code: 0
     ----- stdout -----
      target  status  time  actions     artifacts
-     site    built   [TIME]  4 executed  dist/site  340 B  [DIGEST]
-     image   built   [TIME]  2 executed  dist/image  1.59 KiB  [DIGEST]
+     site    built   [TIME]  4 executed  dist/site  [SIZE]  [DIGEST]
+     image   built   [TIME]  2 executed  dist/image  [SIZE]  [DIGEST]
 
     2 of 2 targets succeeded in [TIME]
     ----- stderr -----
@@ -287,7 +287,7 @@ fn help_tells_the_commands_and_exit_codes() {
     Options:
       -C, --directory <DIR>     Work in DIR instead of the current directory
           --config <FILE>       The configuration file (TOML, or JSON when it ends in .json), relative
-                        to DIR
+                                to DIR
           --environment <NAME>  Apply the overrides of [environments.NAME]
           --pipeline <NAME>     Take the targets and settings of [pipelines.NAME]
       -v, --verbose             Say more: cached actions, logs, causes

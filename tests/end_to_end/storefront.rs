@@ -47,10 +47,10 @@ fn the_artifacts_are_listed_and_work() {
     exit code: 0
     ----- stdout -----
      target  status  time  actions                artifacts
-     api     built   [TIME]  13 executed, 2 cached  dist/api/storefront_api-1.0.0-py3-none-any.whl  4.17 KiB  [DIGEST]
-                        dist/api/storefront_api-1.0.0.tar.gz  3.46 KiB  [DIGEST]
-     site    built   [TIME]  4 executed             dist/site  28.38 KiB  [DIGEST]
-     image   built   [TIME]  2 executed             dist/image  16.73 KiB  [DIGEST]
+     api     built   [TIME]  13 executed, 2 cached  dist/api/storefront_api-1.0.0-py3-none-any.whl  [SIZE]  [DIGEST]
+                        dist/api/storefront_api-1.0.0.tar.gz  [SIZE]  [DIGEST]
+     site    built   [TIME]  4 executed             dist/site  [SIZE]  [DIGEST]
+     image   built   [TIME]  2 executed             dist/image  [SIZE]  [DIGEST]
 
     3 of 3 targets succeeded in [TIME]
     ----- stderr -----

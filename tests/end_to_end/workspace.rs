@@ -367,8 +367,10 @@ macro_rules! assert_run {
 pub(crate) use assert_run;
 
 /// What differs from run to run and from machine to machine.
-pub(crate) const FILTERS: [(&str, &str); 10] = [
+pub(crate) const FILTERS: [(&str, &str); 11] = [
     (r"\b\d+(\.\d+)? ?(ms|s)\b", "[TIME]"),
+    // Packages are as long as their backend's version makes them.
+    (r"\b\d+(\.\d+)? ([KMG]i)?B\b", "[SIZE]"),
     // The table's columns are as wide as the times in them.
     (r"(\btime|\[TIME\]) {2,}", "$1  "),
     (r"(?m)^ {20,}dist/", "                    dist/"),
