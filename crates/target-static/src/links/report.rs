@@ -12,7 +12,7 @@ use super::reference::{Pinned, Reference, Role};
 use super::resolve::Missing;
 use crate::project::shown_path;
 use crate::settings::CheckMode;
-use crate::text::SourceText;
+use crate::text;
 use crate::tree::Tree;
 
 /// More places of one broken target are in the log alone.
@@ -236,17 +236,13 @@ fn place(
     for (index, reference) in problem.places.iter().enumerate() {
         let bytes = tree.bytes(&reference.file)?;
         let text = String::from_utf8_lossy(&bytes);
-        let source = SourceText::new(&text);
         let shown = shown_path(&parameters.origins, &reference.file);
-        let (position, _) = source.locate(reference.range.clone());
-        context.log(&format!(
-            "{shown}:{}: {}",
-            position.line, diagnostic.message
-        ));
+        let line = text::line(&text, reference.range.start);
+        context.log(&format!("{shown}:{line}: {}", diagnostic.message));
         if index == 0 {
-            diagnostic = source.mark(diagnostic, &shown, reference.range.clone());
+            diagnostic = text::mark(diagnostic, &shown, &text, &reference.range);
         } else {
-            others.push(format!("{shown}:{}", position.line));
+            others.push(format!("{shown}:{line}"));
         }
     }
     if !others.is_empty() {

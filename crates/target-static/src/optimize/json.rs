@@ -4,14 +4,13 @@ use serde::de::IgnoredAny;
 use synth_core::Diagnostic;
 
 use super::{Minified, Problem};
-use crate::text::SourceText;
+use crate::text::offset;
 
 /// Minifies a JSON text (RFC 8259).
 pub(crate) fn minify(text: &str) -> Minified {
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
-        let line = u32::try_from(error.line().saturating_sub(1)).unwrap_or(u32::MAX);
-        let column = u32::try_from(error.column().saturating_sub(1)).unwrap_or(u32::MAX);
-        let offset = SourceText::new(text).offset(line, column);
+        let line = error.line().saturating_sub(1);
+        let offset = offset(text, line, error.column().saturating_sub(1));
         let diagnostic =
             Diagnostic::error("static.json.syntax", "this is not JSON").cause(error.to_string());
         return Minified {

@@ -19,7 +19,7 @@ use crate::html::{Dialect, Token};
 use crate::plan::{SITE, TREE};
 use crate::project::{Origin, shown_path};
 use crate::settings::MinifyTable;
-use crate::text::SourceText;
+use crate::text;
 use crate::tree::{self, FileType, Tree};
 
 /// The name of the native function.
@@ -149,10 +149,9 @@ impl<'a> Optimizer<'a> {
             FileType::Script => js::minify(text, js::Goal::of_file(file)),
             _ => self.page(text),
         };
-        let source = SourceText::new(text);
         let problems = minified.problems.into_iter();
         let diagnostics = problems
-            .map(|problem| source.mark(problem.diagnostic, &shown, problem.range))
+            .map(|problem| text::mark(problem.diagnostic, &shown, text, &problem.range))
             .collect();
         // A text that has not become smaller stays as its author wrote it.
         let smaller = minified.text.filter(|new| new.len() < text.len());
