@@ -25,8 +25,9 @@ mod tree;
 use semver::Version;
 use serde::de::DeserializeOwned;
 use synth_core::{
-    BuildTarget, Detection, Diagnostic, Native, NativeOutcome, PathError, Plan, PlanContext,
-    ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec, settings_schema,
+    BuildTarget, Concern, Detection, Diagnostic, Native, NativeOutcome, PathError, Plan,
+    PlanContext, ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec,
+    settings_schema,
 };
 
 use project::Project;
@@ -133,7 +134,7 @@ impl BuildTarget for StaticTarget {
             manifest::FUNCTION => manifest::run(&parameters(action)?, context),
             unknown => {
                 let message = format!("the target kind `static` has no function `{unknown}`");
-                Err(vec![Diagnostic::error("static.run.unknown", message)])
+                Err(vec![internal("static.run.unknown", message)])
             }
         }
     }
@@ -147,6 +148,11 @@ impl BuildTarget for StaticTarget {
 fn parameters<T: DeserializeOwned>(action: &Native) -> Result<T, Vec<Diagnostic>> {
     serde_json::from_value(action.parameters.clone()).map_err(|error| {
         let message = format!("the parameters of `{}` have a wrong shape", action.function);
-        vec![Diagnostic::error("static.run.parameters", message).caused_by(&error)]
+        vec![internal("static.run.parameters", message).caused_by(&error)]
     })
+}
+
+/// An engine and a target that do not fit together.
+fn internal(code: &str, message: String) -> Diagnostic {
+    Diagnostic::error(code, message).concerning(Concern::Internal)
 }

@@ -71,6 +71,9 @@ const QUIET: [(&str, &str); 6] = [
     ("ASTRO_TELEMETRY_DISABLED", "1"),
 ];
 
+/// Characters of a command in a line of progress.
+const SHORT: usize = 48;
+
 /// The plan of a target whose problems, if any, have been looked for.
 ///
 /// # Errors
@@ -192,7 +195,7 @@ fn commands(mut plan: Plan, project: &Project<'_>) -> Result<Plan, Vec<Diagnosti
     let mut build = Action::new(
         "build",
         Phase::Build,
-        format!("run `{}`", command.display()),
+        format!("build the site with {}", short(command)),
         exec(command, project).pass(settings.pass_environment.clone()),
     )
     .input(WORK, sources)
@@ -221,7 +224,7 @@ fn install_action(command: &Command, tools: Vec<Tool>, project: &Project<'_>) ->
     let mut action = Action::new(
         "install",
         Phase::Install,
-        format!("run `{}`", command.display()),
+        format!("fetch packages with {}", short(command)),
         exec(command, project).pass(environment),
     )
     .input(WORK, InputSource::Source(inputs))
@@ -254,4 +257,15 @@ fn exec(command: &Command, project: &Project<'_>) -> Exec {
         .working_directory(WORK)
         .variables(QUIET)
         .variables(project.target.environment.clone())
+}
+
+/// A command in as many characters as a line of progress has room for.
+fn short(command: &Command) -> String {
+    let whole = command.display();
+    let first_line = whole.lines().next().unwrap_or_default();
+    if first_line == whole && whole.chars().count() <= SHORT {
+        return whole;
+    }
+    let beginning: String = first_line.chars().take(SHORT).collect();
+    format!("{}…", beginning.trim_end())
 }

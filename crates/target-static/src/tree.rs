@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use synth_core::Diagnostic;
+use synth_core::{Concern, Diagnostic};
 use walkdir::WalkDir;
 
 /// A directory with the files of a site.
@@ -110,7 +110,11 @@ pub(crate) fn unreadable(what: &str, error: &dyn std::error::Error) -> Diagnosti
 
 fn unwritable(to: &Path, error: &io::Error) -> Vec<Diagnostic> {
     let message = format!("`{}` can't be written", to.display());
-    vec![Diagnostic::error("static.file.unwritable", message).caused_by(error)]
+    vec![
+        Diagnostic::error("static.file.unwritable", message)
+            .caused_by(error)
+            .concerning(Concern::State),
+    ]
 }
 
 /// A set of globs as the engine reads them: a pattern that names a directory means everything
