@@ -1,10 +1,12 @@
 //! References inside a site.
 
+use synth_core::testkit::TestProject;
+
 use super::pipeline::{build, project, render, target};
 
-#[test]
-fn every_broken_reference_is_told_with_its_place_and_what_may_be_meant() {
-    let project = project(&[
+/// One of every kind of broken reference.
+fn broken_site() -> TestProject {
+    project(&[
         (
             "index.html",
             r##"<!doctype html>
@@ -40,8 +42,12 @@ fn every_broken_reference_is_told_with_its_place_and_what_may_be_meant() {
             "app.webmanifest",
             "{ \"icons\": [{ \"src\": \"icon.png\" }], \"start_url\": \"/\" }",
         ),
-    ]);
-    let problems = build(&project, &target().setting("minify", false)).unwrap_err();
+    ])
+}
+
+#[test]
+fn every_broken_reference_is_told_with_its_place_and_what_may_be_meant() {
+    let problems = build(&broken_site(), &target().setting("minify", false)).unwrap_err();
     insta::assert_snapshot!(render(&problems), @r##"
     error[static.asset.missing] web/app.webmanifest:1:23 `icon.png`
       broken reference: the site has no `icon.png`
