@@ -172,8 +172,10 @@ fn reports_have_the_shape_that_the_schema_tells() {
         "<!doctype html><a href=\"gone.html\">Gone</a>\n",
     );
     let failed = workspace.build([""; 0]);
-    assert_eq!(failed.code, Some(1));
-    for report in [succeeded, failed] {
+    workspace.write("synth.toml", "nmae = \"shop\"\n");
+    let refused = workspace.build([""; 0]);
+    assert_eq!((failed.code, refused.code), (Some(1), Some(2)));
+    for report in [succeeded, failed, refused] {
         let problems: Vec<String> = schema
             .iter_errors(&report.value)
             .map(|problem| problem.to_string())

@@ -300,7 +300,12 @@ impl<'a> Survey<'a> {
     }
 
     fn registry(&mut self, line: u32, name: &str, graph: &StageGraph) {
-        let mut reason = format!("`{name}` is an image of a registry");
+        // A name without a host, a path or a tag is as likely a target that was forgotten.
+        let mut reason = if name.contains(['/', ':', '.', '@']) {
+            format!("`{name}` is an image of a registry")
+        } else {
+            format!("`{name}` is no target in `needs`, so it is an image of a registry")
+        };
         if let Some(near) = graph.nearest_name(name) {
             reason.push_str(&format!(" (was `{near}` meant?)"));
         }
