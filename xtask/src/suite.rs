@@ -62,6 +62,13 @@ pub(crate) fn build(shell: &Shell, report: &mut Report) -> Result<()> {
     })
 }
 
+/// What runs tests.
+#[derive(Clone, Copy)]
+enum Runner {
+    Cargo,
+    Nextest,
+}
+
 /// Every test there is.
 pub(crate) fn everything(
     shell: &Shell,
@@ -69,26 +76,26 @@ pub(crate) fn everything(
     report: &mut Report,
 ) -> Result<()> {
     report.tests("tests", || {
-        let program = if nextest(shell) {
-            let arguments = [
-                "nextest",
-                "run",
-                "--workspace",
-                "--no-fail-fast",
-                "--locked",
-            ];
-            Program::new("cargo", arguments)
-        } else {
-            let arguments = ["test", "--workspace", "--lib", "--bins", "--tests"];
-            Program::new("cargo", arguments)
-                .argument("--no-fail-fast")
-                .argument("--locked")
+        let runner = Runner::available(shell);
+        let program = match runner {
+            Runner::Nextest => Program::new("cargo", ["nextest", "run", "--workspace"]),
+            Runner::Cargo => {
+                let arguments = ["test", "--workspace", "--lib", "--bins", "--tests"];
+                Program::new("cargo", arguments)
+            }
         };
-        run(shell, &environment.apply(program), true)
+        let program = program.argument("--no-fail-fast").argument("--locked");
+        run(
+            shell,
+            runner,
+            &environment.apply(program),
+            Skipped::IsFailure,
+        )
     })?;
     report.tests("doc tests", || {
         let arguments = ["test", "--workspace", "--doc", "--no-fail-fast", "--locked"];
-        run(shell, &Program::new("cargo", arguments), true)
+        let program = Program::new("cargo", arguments);
+        run(shell, Runner::Cargo, &program, Skipped::IsFailure)
     })
 }
 
@@ -100,39 +107,40 @@ pub(crate) fn end_to_end(
     report: &mut Report,
 ) -> Result<()> {
     report.tests("end-to-end tests", || {
-        let mut program = if nextest(shell) {
-            let arguments = ["nextest", "run", "--workspace", "--no-fail-fast"];
-            Program::new("cargo", arguments)
+        let runner = Runner::available(shell);
+        let program = match runner {
+            // The whole workspace, because it has been built with that choice of features.
+            Runner::Nextest => Program::new("cargo", ["nextest", "run", "--workspace"])
                 .argument("--filterset")
-                .argument("package(synth-tests)")
-        } else {
-            Program::new(
-                "cargo",
-                ["test", "--package", "synth-tests", "--no-fail-fast"],
-            )
+                .argument("package(synth-tests)"),
+            Runner::Cargo => Program::new("cargo", ["test", "--package", "synth-tests"]),
         };
+        let mut program = program.argument("--no-fail-fast");
         if let Some(filter) = filter {
             program = program.argument(filter);
         }
-        run(shell, &environment.apply(program), false)
+        run(shell, runner, &environment.apply(program), Skipped::IsMeant)
     })
 }
 
-fn nextest(shell: &Shell) -> bool {
-    let ask = Program::new("cargo", ["nextest", "--version"]);
-    shell.ask(&ask).is_some()
+/// What a test that did not run means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Skipped {
+    IsFailure,
+    /// A choice was made on the command line.
+    IsMeant,
 }
 
-fn run(shell: &Shell, program: &Program, all: bool) -> Result<Counts> {
+fn run(shell: &Shell, runner: Runner, program: &Program, skipped: Skipped) -> Result<Counts> {
     let mut counts = Counts::default();
     let succeeded = shell.observe(program, |line| {
-        if let Some(found) = counts_in(line) {
+        if let Some(found) = runner.counts_in(line) {
             counts.passed += found.passed;
             counts.failed += found.failed;
             counts.skipped += found.skipped;
         }
     })?;
-    if all {
+    if skipped == Skipped::IsFailure {
         counts.failed += counts.skipped;
     }
     counts.skipped = 0;
@@ -143,30 +151,43 @@ fn run(shell: &Shell, program: &Program, all: bool) -> Result<Counts> {
     Ok(counts)
 }
 
-/// The counts in a closing line of `cargo test` or `cargo nextest run`.
-fn counts_in(line: &str) -> Option<Counts> {
-    let line = line.trim();
-    let is_nextest = line.starts_with("Summary [") && line.contains(" run: ");
-    if !is_nextest && !line.starts_with("test result: ") {
-        return None;
-    }
-    let mut counts = Counts::default();
-    let words: Vec<&str> = line
-        .split([' ', ',', ';', '(', ')', ':'])
-        .filter(|word| !word.is_empty())
-        .collect();
-    for pair in words.windows(2) {
-        let Ok(number) = pair[0].parse::<u64>() else {
-            continue;
-        };
-        match pair[1] {
-            "passed" => counts.passed += number,
-            "failed" | "timed" | "exec" => counts.failed += number,
-            "skipped" | "ignored" | "filtered" => counts.skipped += number,
-            _ => {}
+impl Runner {
+    /// nextest when it is installed.
+    fn available(shell: &Shell) -> Self {
+        match shell.ask(&Program::new("cargo", ["nextest", "--version"])) {
+            Some(_) => Self::Nextest,
+            None => Self::Cargo,
         }
     }
-    Some(counts)
+
+    /// The counts in its closing line. nextest shows the closing lines of failed tests too, which
+    /// are not its own.
+    fn counts_in(self, line: &str) -> Option<Counts> {
+        let is_closing = match self {
+            Self::Cargo => line.starts_with("test result: "),
+            Self::Nextest => line.trim_start().starts_with("Summary [") && line.contains(" run: "),
+        };
+        if !is_closing {
+            return None;
+        }
+        let mut counts = Counts::default();
+        let words: Vec<&str> = line
+            .split(|letter: char| !letter.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect();
+        for pair in words.windows(2) {
+            let Ok(number) = pair[0].parse::<u64>() else {
+                continue;
+            };
+            match pair[1] {
+                "passed" => counts.passed += number,
+                "failed" | "timed" | "exec" => counts.failed += number,
+                "skipped" | "ignored" | "filtered" => counts.skipped += number,
+                _ => {}
+            }
+        }
+        Some(counts)
+    }
 }
 
 #[cfg(test)]
@@ -175,23 +196,20 @@ mod tests {
 
     #[test]
     fn the_closing_lines_of_both_runners_are_understood() {
-        for (line, expected) in [
-            (
-                "     Summary [  12.345s] 7 tests run: 4 passed (1 slow), 2 failed, 1 timed out, 3 skipped",
-                Some((4, 3, 3)),
-            ),
-            (
-                "     Summary [   0.001s] 1 test run: 1 passed, 0 skipped",
-                Some((1, 0, 0)),
-            ),
-            (
-                "test result: FAILED. 5 passed; 1 failed; 2 ignored; 0 measured; 3 filtered out; finished in 0.01s",
-                Some((5, 1, 5)),
-            ),
-            ("test result_is_shown ... ok", None),
-            ("running 3 tests", None),
+        let nextest = "     Summary [  12.345s] 7 tests run: 4 passed (1 slow), 2 failed, \
+                       1 timed out, 3 skipped\n";
+        let cargo = "test result: FAILED. 5 passed; 1 failed; 2 ignored; 0 measured; \
+                     3 filtered out; finished in 0.01s\n";
+        for (runner, line, expected) in [
+            (Runner::Nextest, nextest, Some((4, 3, 3))),
+            (Runner::Nextest, cargo, None),
+            (Runner::Nextest, &format!("    {cargo}"), None),
+            (Runner::Cargo, cargo, Some((5, 1, 5))),
+            (Runner::Cargo, "test result_is_shown ... ok\n", None),
+            (Runner::Cargo, "running 3 tests\n", None),
         ] {
-            let found = counts_in(line).map(|found| (found.passed, found.failed, found.skipped));
+            let found = runner.counts_in(line);
+            let found = found.map(|found| (found.passed, found.failed, found.skipped));
             assert_eq!(found, expected, "{line}");
         }
     }
