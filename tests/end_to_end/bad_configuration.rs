@@ -359,7 +359,7 @@ fn an_output_directory_with_other_files_is_not_replaced() {
     4 | output_path = "public"
       |               ^^^^^^^^
       |
-      = help: the output directory is replaced as a whole: move them away, or choose another `output_path`
+      = help: the output directory is replaced as a whole: move them away, or choose another `output_path`; if an earlier build wrote them, remove the directory
     "#);
     assert_eq!(workspace.read("public/mine.txt"), "do not delete\n");
 }

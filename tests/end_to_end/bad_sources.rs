@@ -298,7 +298,7 @@ fn a_stage_that_is_not_there_is_told_with_the_nearest_one() {
     assert_run!(workspace.synth(["build", "-j1"]), @r#"
     exit code: 2
     ----- stderr -----
-    error[docker.engine.embedded]: the embedded builder can't build this: `buidler` is an image of a registry (was `builder` meant?)
+    error[docker.engine.embedded]: the embedded builder can't build this: `buidler` is no target in `needs`, so it is an image of a registry (was `builder` meant?)
      --> deploy/Dockerfile:3:1
       |
     3 | COPY --from=buidler /a /a
@@ -350,6 +350,8 @@ fn broken_links_of_a_site_are_shown_with_their_lines() {
       |
     5 | <a href="about.html#hours">About</a>
       |          ^^^^^^^^^^^^^^^^
+      |
+      = help: if a script or a style sheet acts on it, add "about.html#hours" to ignore_links
 
     error[static.link.missing]: broken link: the site has no `prices.html`
      --> web/index.html:6:10
@@ -393,11 +395,11 @@ fn a_command_that_fails_shows_what_it_said_and_its_log() {
 
     1 failed, 0 of 1 targets succeeded in [TIME]
     ----- stderr -----
-         start site: run `sh build.sh`
-        failed site: run `sh build.sh` ([TIME])
-    error[build.failed]: `run `sh build.sh`` failed with exit code 3
+         start site: build the site with sh build.sh
+        failed site: build the site with sh build.sh ([TIME])
+    error[build.failed]: `build the site with sh build.sh` failed with exit code 3
 
-    site: last lines of "run `sh build.sh`"
+    site: last lines of "build the site with sh build.sh"
       | reading pages
       | no page in here
       log: .synth/logs/[BUILD]/site.build.log
@@ -421,8 +423,8 @@ fn a_command_that_leaves_nothing_is_told() {
 
     1 failed, 0 of 1 targets succeeded in [TIME]
     ----- stderr -----
-         start site: run `true`
-          done site: run `true` ([TIME])
+         start site: build the site with true
+          done site: build the site with true ([TIME])
          start site: put the site together
         failed site: put the site together ([TIME])
     error[static.build_output.empty]: build_command left `out` empty
@@ -447,7 +449,7 @@ fn a_missing_tool_is_told_with_how_to_get_it() {
         ("web/page.md", "# Shop\n"),
     ]);
     assert_run!(workspace.synth(["build", "-j1"]), @r#"
-    exit code: 2
+    exit code: 3
     ----- stderr -----
     error[static.tool.missing]: `pagewright --all` runs `pagewright`: `pagewright` was not found
      --> synth.toml:4:17
@@ -464,7 +466,7 @@ fn a_missing_tool_is_told_with_how_to_get_it() {
 fn a_missing_python_is_told_with_how_to_get_it() {
     let workspace = python(PYPROJECT).variable("PATH", "/nowhere");
     assert_run!(workspace.synth(["build", "-j1"]), @r#"
-    exit code: 2
+    exit code: 3
     ----- stderr -----
     error[python.interpreter.missing]: no Python from 3.8 on was found on the PATH
      |

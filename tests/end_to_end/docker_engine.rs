@@ -138,7 +138,7 @@ fn without_an_engine_run_is_refused_with_its_line_and_both_ways_out() {
     let nowhere = format!("unix://{}", workspace.beside("no.sock").display());
     let workspace = workspace.variable("DOCKER_HOST", nowhere);
     assert_run!(workspace.synth(["build", "-j1"]), @r#"
-    exit code: 2
+    exit code: 3
     ----- stderr -----
     error[docker.engine.missing]: `RUN` runs something, which needs a Docker engine, and no engine answers `docker`: [DOCKER]
      --> image/Dockerfile:3:1
