@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::image;
-use crate::workspace::{Workspace, assert_run, text};
+use crate::workspace::{Workspace, assert_run, repository, text};
 
 #[test]
 fn only_what_changed_is_built_again() {
@@ -42,7 +42,7 @@ fn only_what_changed_is_built_again() {
 #[test]
 fn the_artifacts_are_listed_and_work() {
     let workspace = Workspace::with_example("storefront");
-    let run = workspace.synth(["build", "-j1"]).succeeded();
+    let run = workspace.synth(first_command()).succeeded();
     assert_run!(run, @"
     exit code: 0
     ----- stdout -----
@@ -113,6 +113,21 @@ fn the_artifacts_are_listed_and_work() {
     let artifact = &report.target("image")["artifacts"][0];
     assert_eq!(inspected["Digest"], artifact["attributes"]["image_digest"]);
     assert_eq!(text(&inspected["Os"]), "linux");
+}
+
+/// The arguments of the README's first command, for a project that is the example itself, and one
+/// action at a time.
+fn first_command() -> Vec<String> {
+    let readme = repository().join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let command = readme.lines().find(|line| line.starts_with("cargo run "));
+    let (_, arguments) = command.and_then(|line| line.split_once(" -- ")).unwrap();
+    let arguments = arguments.replace("examples/storefront", ".");
+    arguments
+        .split(' ')
+        .chain(["-j1"])
+        .map(str::to_owned)
+        .collect()
 }
 
 fn only_style_sheet(workspace: &Workspace) -> String {

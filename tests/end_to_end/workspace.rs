@@ -398,7 +398,8 @@ pub(crate) const FILTERS: [(&str, &str); 11] = [
 
 const SET_UP: &str = "run the tests with `cargo xtask e2e`, which installs what they need";
 
-fn repository() -> PathBuf {
+/// The directory of the workspace's Cargo.toml.
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap()
