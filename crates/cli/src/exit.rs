@@ -14,6 +14,8 @@ pub const TOOL_MISSING: u8 = 3;
 pub const STATE: u8 = 4;
 /// synth itself, or a target kind, is at fault.
 pub const INTERNAL: u8 = 70;
+/// Ended because the terminal was closed (128 + SIGHUP).
+pub const HUNG_UP: u8 = 129;
 /// Ended by Ctrl-C (128 + SIGINT).
 pub const INTERRUPTED: u8 = 130;
 /// Ended by SIGTERM (128 + SIGTERM).

@@ -1,4 +1,8 @@
 //! The checked-in schemas are those that the types give.
+#![expect(
+    clippy::expect_used,
+    reason = "the helper of a test fails it where it stands"
+)]
 #![cfg(all(feature = "python", feature = "docker", feature = "static"))]
 
 use std::path::Path;

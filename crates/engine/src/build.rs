@@ -37,8 +37,10 @@ pub struct BuildOptions {
     pub use_cache: bool,
     /// The store's directory; none for the user's own, see [`default_store_directory`].
     pub store: Option<PathBuf>,
-    /// Ends the build when it is cancelled.
+    /// Ends the build when it is cancelled: processes are asked to end, and given a moment.
     pub cancel: CancellationToken,
+    /// Ends processes at once when it is cancelled, after `cancel`.
+    pub kill: CancellationToken,
     /// Is told what happens.
     pub observer: Arc<dyn Observer>,
 }
@@ -50,6 +52,7 @@ impl Default for BuildOptions {
             use_cache: true,
             store: None,
             cancel: CancellationToken::new(),
+            kill: CancellationToken::new(),
             observer: Arc::new(()),
         }
     }
@@ -62,6 +65,8 @@ pub enum BuildError {
     Invalid(Vec<Diagnostic>),
     /// The store or the workspace's state can't be used.
     State(Diagnostic),
+    /// It was cancelled while it waited for another build of the workspace.
+    Cancelled,
 }
 
 impl BuildError {
@@ -71,6 +76,10 @@ impl BuildError {
         match self {
             Self::Invalid(diagnostics) => diagnostics,
             Self::State(diagnostic) => vec![diagnostic],
+            Self::Cancelled => {
+                let message = "the build was cancelled before it began";
+                vec![Diagnostic::error("build.cancelled", message)]
+            }
         }
     }
 }
@@ -98,7 +107,7 @@ pub fn plan_pipeline(
     pipeline: &Pipeline,
     registry: &Registry,
 ) -> Result<Vec<Plan>, Vec<Diagnostic>> {
-    let project = Project::new(pipeline);
+    let project = Project::new(pipeline, &default_store_directory());
     validated_plans(pipeline, registry, &project).map(|(plans, _)| plans)
 }
 
@@ -135,16 +144,14 @@ pub async fn build(
     let started = Instant::now();
     let build = build_name();
     let state = open_state(&pipeline.root)?;
-    let lock_state = state.clone();
-    let observer = Arc::clone(&options.observer);
-    let _lock = tokio::task::spawn_blocking(move || lock_state.lock(observer.as_ref()))
+    let _lock = state
+        .lock(options.observer.as_ref(), &options.cancel)
         .await
-        .map_err(std::io::Error::other)
-        .flatten()
-        .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?;
+        .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?
+        .ok_or(BuildError::Cancelled)?;
     let workshop = open_workshop(pipeline, options, state, &build)?;
-    for target in &pipeline.targets {
-        workshop.outputs.clear_leftovers(target);
+    for path in &pipeline.output_paths {
+        workshop.outputs.clear_leftovers(path);
     }
     let (plans, warnings) = {
         let root = &pipeline.root;
@@ -177,7 +184,7 @@ pub async fn build(
         targets: targets.len(),
         actions: graph.len(),
     });
-    let mut reports = run(pipeline, &targets, graph, workshop, &options.observer).await;
+    let (mut reports, faults) = run(pipeline, &targets, graph, workshop, &options.observer).await;
     for report in &mut reports {
         let own = warnings
             .iter()
@@ -189,10 +196,13 @@ pub async fn build(
         build,
         pipeline: pipeline.name.clone(),
         environment: pipeline.environment.clone(),
-        success: reports.iter().all(|target| target.status.is_success()),
+        success: faults.is_empty() && reports.iter().all(|target| target.status.is_success()),
         duration_ms: milliseconds(started.elapsed()),
         targets: reports,
-        diagnostics: pipeline.warnings.clone(),
+        diagnostics: faults
+            .into_iter()
+            .chain(pipeline.warnings.clone())
+            .collect(),
     })
 }
 
@@ -202,7 +212,7 @@ async fn run(
     graph: ActionGraph,
     workshop: Arc<Workshop>,
     observer: &Arc<dyn Observer>,
-) -> Vec<TargetReport> {
+) -> (Vec<TargetReport>, Vec<Diagnostic>) {
     let mut reports: Vec<Option<TargetReport>> = vec![None; targets.len()];
     let mut on_target = |finished: &Finished<'_>| {
         let report = target_report(pipeline, &targets[finished.index], finished);
@@ -211,10 +221,10 @@ async fn run(
         });
         reports[finished.index] = Some(report);
     };
-    Schedule::new(pipeline, targets, graph, workshop, &mut on_target)
+    let faults = Schedule::new(pipeline, targets, graph, workshop, &mut on_target)
         .run()
         .await;
-    reports.into_iter().flatten().collect()
+    (reports.into_iter().flatten().collect(), faults)
 }
 
 fn planned_targets(
@@ -265,7 +275,7 @@ fn open_workshop(
         NonZeroUsize::MIN
     };
     Ok(Arc::new(Workshop {
-        project: Project::new(pipeline),
+        project: Project::new(pipeline, &directory),
         executor: LocalExecutor::new(store.clone(), Arc::new(work)),
         outputs: Outputs::new(&pipeline.root, state, store.clone()),
         store,
@@ -274,6 +284,7 @@ fn open_workshop(
         jobs,
         use_cache: options.use_cache,
         cancel: options.cancel.clone(),
+        kill: options.kill.clone(),
     }))
 }
 
@@ -289,10 +300,14 @@ fn unusable(path: &Path, error: &dyn std::error::Error) -> BuildError {
     )
 }
 
-/// A name that sorts by time: UTC to the second, and the process.
+/// A name that sorts by time: UTC to the microsecond, and the process.
 fn build_name() -> String {
     let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap_or_default();
-    format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), std::process::id())
+    format!(
+        "{}-{}",
+        now.strftime("%Y%m%dT%H%M%S%.6fZ"),
+        std::process::id()
+    )
 }
 
 fn milliseconds(duration: std::time::Duration) -> u64 {

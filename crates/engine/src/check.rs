@@ -4,6 +4,7 @@ use semver::Version;
 use synth_core::{Diagnostic, PlanContext, Requirement, Tool, ToolError};
 
 use crate::Registry;
+use crate::build::default_store_directory;
 use crate::config::Pipeline;
 use crate::plans;
 use crate::project::Project;
@@ -42,7 +43,7 @@ impl CheckReport {
 /// Checks every target of a pipeline and every tool it needs.
 #[must_use]
 pub fn check(pipeline: &Pipeline, registry: &Registry) -> CheckReport {
-    let project = Project::new(pipeline);
+    let project = Project::new(pipeline, &default_store_directory());
     let mut report = CheckReport {
         diagnostics: plans::validate(pipeline, registry, project.as_ref()),
         tools: Vec::new(),

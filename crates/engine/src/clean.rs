@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use synth_core::{Diagnostic, ProjectPath};
+use synth_core::{Concern, Diagnostic, ProjectPath};
 
 use crate::Registry;
 use crate::build::{BuildError, BuildOptions, default_store_directory, open_state};
@@ -37,12 +37,18 @@ pub fn clean(
         ]
     };
     let store = Store::open(&directory).map_err(unusable)?;
-    let _lock = state.lock(options.observer.as_ref()).map_err(unusable)?;
+    let Some(_lock) = state.try_lock().map_err(unusable)? else {
+        return Err(vec![
+            Diagnostic::error("clean.busy", "a build is running in this workspace")
+                .concerning(Concern::State)
+                .help("wait for it to end"),
+        ]);
+    };
     let outputs = Outputs::new(&pipeline.root, state, store);
     let mut removed = Vec::new();
     let mut problems = Vec::new();
     for target in &pipeline.targets {
-        outputs.clear_leftovers(target);
+        outputs.clear_leftovers(&target.output_path);
         match outputs.remove(target) {
             Ok(true) => removed.push(target.output_path.clone()),
             Ok(false) => {}

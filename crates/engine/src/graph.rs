@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use synth_core::{Diagnostic, TargetSpec};
 
 use crate::config::{Pipeline, list, nearest};
+use crate::executor::environment::output_variable;
 
 /// The targets of a pipeline by their index, and what each needs.
 #[derive(Clone, Debug)]
@@ -32,6 +33,11 @@ enum GraphProblem {
         name: String,
         known: Vec<String>,
     },
+    SameVariable {
+        target: String,
+        index: usize,
+        names: [String; 2],
+    },
     Cycle {
         path: Vec<String>,
     },
@@ -55,6 +61,16 @@ impl TargetGraph {
         let mut needs = vec![Vec::new(); targets.len()];
         for (index, target) in targets.iter().enumerate() {
             for (position, name) in target.needs.iter().enumerate() {
+                if let Some(other) = target.needs[..position]
+                    .iter()
+                    .find(|other| *other != name && output_variable(other) == output_variable(name))
+                {
+                    problems.push(GraphProblem::SameVariable {
+                        target: target.name.clone(),
+                        index: position,
+                        names: [other.clone(), name.clone()],
+                    });
+                }
                 match indices.get(name.as_str()) {
                     Some(needed) => needs[index].push(*needed),
                     None => problems.push(GraphProblem::Unknown {
@@ -204,6 +220,20 @@ impl GraphProblem {
                     None if known.is_empty() => problem,
                     None => problem.help(format!("targets: {}", list(&known))),
                 };
+                pipeline.locate(&target, problem)
+            }
+            Self::SameVariable {
+                target,
+                index,
+                names: [one, other],
+            } => {
+                let variable = output_variable(&other);
+                let problem = Diagnostic::error(
+                    "config.needs.variable",
+                    format!("target `{target}` needs `{one}` and `{other}`, whose outputs would both be `{variable}`"),
+                )
+                .at_setting(["needs".to_owned(), index.to_string()])
+                .help("give one of them another name");
                 pipeline.locate(&target, problem)
             }
             Self::Cycle { path } => {

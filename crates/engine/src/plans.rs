@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
-use synth_core::{Diagnostic, InputSource, Plan, PlanContext, TargetSpec};
+use synth_core::{Action, Diagnostic, InputSource, Plan, PlanContext, TargetSpec};
 
 use crate::Registry;
 use crate::config::Pipeline;
@@ -144,6 +144,9 @@ fn check(target: &TargetSpec, plan: Plan) -> Result<Plan, Vec<Diagnostic>> {
             }
         }
     }
+    if let Some(id) = on_a_circle(&plan) {
+        reasons.push(format!("`{id}` waits for itself"));
+    }
     for export in &plan.exports {
         if !outputs.contains(&(export.action.as_str(), export.output.as_str())) {
             reasons.push(format!(
@@ -162,4 +165,26 @@ fn check(target: &TargetSpec, plan: Plan) -> Result<Plan, Vec<Diagnostic>> {
     .concerning(synth_core::Concern::Internal)
     .help("this is a fault of the target kind: report it to its authors");
     Err(vec![reasons.into_iter().fold(problem, Diagnostic::cause)])
+}
+
+/// An action that can never start, because it waits for one that waits for it.
+fn on_a_circle(plan: &Plan) -> Option<&str> {
+    let mut waiting: Vec<&Action> = plan.actions.iter().collect();
+    loop {
+        let open: BTreeSet<&str> = waiting.iter().map(|action| action.id.as_str()).collect();
+        let count = waiting.len();
+        waiting.retain(|action| befores(action).any(|before| open.contains(before)));
+        if waiting.len() == count {
+            return waiting.first().map(|action| action.id.as_str());
+        }
+    }
+}
+
+/// The actions of the same plan that an action waits for.
+fn befores(action: &Action) -> impl Iterator<Item = &str> {
+    let from_inputs = action.inputs.iter().filter_map(|input| match &input.from {
+        InputSource::Output { action, .. } => Some(action.as_str()),
+        _ => None,
+    });
+    from_inputs.chain(action.after.iter().map(String::as_str))
 }

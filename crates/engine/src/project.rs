@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -13,12 +13,15 @@ use synth_core::{
     FileKind, PlanContext, PlanError, ProjectPath, SourceFiles, Tool, ToolError, ToolRequest,
 };
 
+use crate::build::default_store_directory;
+use crate::commit::is_staging;
 use crate::config::Pipeline;
 use crate::digest::FileDigests;
 use crate::tools;
 use crate::tree::{FileEntry, Origin, Tree, TreeEntry};
 
-/// Directories that are never sources: version control's data and synth's own.
+/// Names that are never sources: version control's data (in a work tree of its own `.git` is a
+/// file) and synth's own.
 const NEVER_SOURCES: [&str; 5] = [".git", ".hg", ".svn", ".jj", ".synth"];
 
 /// A project directory.
@@ -26,6 +29,8 @@ pub struct Project {
     root: PathBuf,
     /// Output directories, which are never sources.
     outputs: Vec<ProjectPath>,
+    /// The store, which is no source either where it lies inside the project.
+    store: PathBuf,
     digests: FileDigests,
     tools: Mutex<HashMap<ToolRequest, Result<Tool, ToolError>>>,
 }
@@ -33,20 +38,22 @@ pub struct Project {
 impl Project {
     /// The project of a pipeline.
     #[must_use]
-    pub fn new(pipeline: &Pipeline) -> Arc<Self> {
-        let outputs = pipeline.targets.iter();
-        Self::at(
-            pipeline.root.clone(),
-            outputs.map(|target| target.output_path.clone()).collect(),
-        )
+    pub fn new(pipeline: &Pipeline, store: &Path) -> Arc<Self> {
+        Self::with(pipeline.root.clone(), pipeline.output_paths.clone(), store)
     }
 
     /// A directory without a pipeline, as `synth init` finds it.
     #[must_use]
-    pub fn at(root: PathBuf, outputs: Vec<ProjectPath>) -> Arc<Self> {
+    pub fn at(root: PathBuf) -> Arc<Self> {
+        Self::with(root, Vec::new(), &default_store_directory())
+    }
+
+    fn with(root: PathBuf, outputs: Vec<ProjectPath>, store: &Path) -> Arc<Self> {
         Arc::new(Self {
             root,
             outputs,
+            // A store that is not there yet is not found among the sources either.
+            store: fs::canonicalize(store).unwrap_or_else(|_| store.to_owned()),
             digests: FileDigests::default(),
             tools: Mutex::default(),
         })
@@ -127,6 +134,9 @@ impl Project {
         for entry in entries {
             let entry = entry.map_err(|error| plan_error(directory, &error))?;
             let name = entry.file_name();
+            if patterns.excludes(&format!("{below}{}", name.display())) {
+                continue;
+            }
             let Some(name) = name.to_str() else {
                 return Err(not_utf8(directory, &format!("the name {name:?} in it")));
             };
@@ -134,7 +144,7 @@ impl Project {
                 .file_type()
                 .map_err(|error| plan_error(directory, &error))?;
             let relative = format!("{below}{name}");
-            if patterns.excludes(&relative) {
+            if NEVER_SOURCES.contains(&name) || is_staging(name) {
                 continue;
             }
             if kind.is_dir() {
@@ -142,7 +152,8 @@ impl Project {
                     path: directory.clone(),
                     reason: error.to_string(),
                 })?;
-                if !NEVER_SOURCES.contains(&name) && !self.outputs.contains(&path) {
+                let is_store = self.disk_path(&path) == self.store;
+                if !is_store && !self.outputs.contains(&path) {
                     if patterns.includes(&relative) {
                         found.directories.push(relative.clone());
                     }

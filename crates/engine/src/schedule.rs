@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::action_graph::{ActionGraph, ActionIndex, ActionState, TargetState};
-use crate::commit::Outputs;
+use crate::commit::{CommitError, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
 use crate::event::{Event, Observer};
-use crate::executor::{Ended, Execution, LocalExecutor};
+use crate::executor::{Ended, Execution, LocalExecutor, Stop};
 use crate::inputs::{Available, input_tree};
 use crate::key::action_digest;
 use crate::project::Project;
@@ -35,6 +35,8 @@ pub(crate) struct Workshop {
     pub(crate) use_cache: bool,
     /// The user's: when it is cancelled, so is the build.
     pub(crate) cancel: CancellationToken,
+    /// Ends processes at once.
+    pub(crate) kill: CancellationToken,
 }
 
 /// A target with its kind.
@@ -97,7 +99,7 @@ pub(crate) struct Finished<'a> {
 /// The end of something that ran beside.
 enum Done {
     Action(ActionIndex, Box<ActionRecord>, ActionState),
-    Commit(usize, Result<bool, Diagnostic>),
+    Commit(Vec<usize>, Box<Result<Vec<bool>, CommitError>>),
 }
 
 impl<'a> Schedule<'a> {
@@ -123,8 +125,9 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    /// Runs everything to its end.
-    pub(crate) async fn run(&mut self) {
+    /// Runs everything to its end. Gives what went wrong in synth itself.
+    pub(crate) async fn run(&mut self) -> Vec<Diagnostic> {
+        let mut faults = Vec::new();
         self.graph.prove_empty_targets();
         self.settle_targets();
         loop {
@@ -134,17 +137,15 @@ impl<'a> Schedule<'a> {
             };
             match done {
                 Ok(Done::Action(index, record, state)) => self.action_done(index, *record, state),
-                Ok(Done::Commit(target, result)) => self.commit_done(target, result),
+                Ok(Done::Commit(targets, result)) => self.commit_done(&targets, *result),
                 // A task of the engine's own that panicked: nothing can be relied on any more.
                 Err(error) => {
                     self.stop.cancel();
-                    if let Some(record) = self.records.first_mut() {
-                        record.diagnostics.push(
-                            Diagnostic::error("internal", "synth itself failed")
-                                .concerning(synth_core::Concern::Internal)
-                                .caused_by(&error),
-                        );
-                    }
+                    faults.push(
+                        Diagnostic::error("internal", "synth itself failed")
+                            .concerning(synth_core::Concern::Internal)
+                            .caused_by(&error),
+                    );
                 }
             }
             self.settle_targets();
@@ -153,6 +154,7 @@ impl<'a> Schedule<'a> {
         for index in 0..self.targets.len() {
             self.report_target(index);
         }
+        faults
     }
 
     fn start_ready(&mut self) {
@@ -258,9 +260,7 @@ impl<'a> Schedule<'a> {
             && self.running.is_empty()
             && !self.stop.is_cancelled()
         {
-            for index in 0..self.targets.len() {
-                self.start_commit(index);
-            }
+            self.start_commit((0..self.targets.len()).collect());
         }
     }
 
@@ -276,7 +276,7 @@ impl<'a> Schedule<'a> {
                     // Its outputs are put in place with all others; what needs it goes on.
                     self.graph.target_transition(index, TargetState::Done);
                 } else {
-                    self.start_commit(index);
+                    self.start_commit(vec![index]);
                 }
             }
             Err(problem) => self.target_failed(index, problem),
@@ -314,34 +314,38 @@ impl<'a> Schedule<'a> {
         Ok(tree)
     }
 
-    fn start_commit(&mut self, index: usize) {
-        let Some(tree) = self.records[index].tree.clone() else {
-            return;
-        };
+    fn start_commit(&mut self, indices: Vec<usize>) {
+        let targets: Vec<(TargetSpec, Tree)> = indices
+            .iter()
+            .filter_map(|index| {
+                let tree = self.records[*index].tree.clone()?;
+                Some((self.targets[*index].spec.clone(), tree))
+            })
+            .collect();
         // It counts as one that runs, so that one at a time is one at a time.
         self.busy_slots += 1;
         let workshop = Arc::clone(&self.workshop);
-        let spec = self.targets[index].spec.clone();
         self.running.spawn_blocking(move || {
-            let result = if workshop.outputs.is_current(&spec, &tree) {
-                Ok(false)
-            } else {
-                workshop.outputs.commit(&spec, &tree).map(|()| true)
-            };
-            Done::Commit(index, result)
+            Done::Commit(indices, Box::new(workshop.outputs.commit(&targets)))
         });
     }
 
-    fn commit_done(&mut self, index: usize, result: Result<bool, Diagnostic>) {
+    fn commit_done(&mut self, indices: &[usize], result: Result<Vec<bool>, CommitError>) {
         self.busy_slots -= 1;
         match result {
             Ok(written) => {
-                self.records[index].committed = true;
-                self.records[index].written = written;
-                self.graph.target_transition(index, TargetState::Done);
-                self.report_target(index);
+                for (index, written) in indices.iter().zip(written) {
+                    self.records[*index].committed = true;
+                    self.records[*index].written = written;
+                    self.graph.target_transition(*index, TargetState::Done);
+                    self.report_target(*index);
+                }
             }
-            Err(problem) => self.target_failed(index, problem),
+            Err(CommitError { index, problem }) => {
+                if let Some(index) = indices.get(index) {
+                    self.target_failed(*index, problem);
+                }
+            }
         }
     }
 
@@ -531,7 +535,10 @@ impl ActionJob {
             kind: Arc::clone(&self.kind),
             inputs,
             log: log.to_owned(),
-            cancel: self.stop.clone(),
+            stop: Stop {
+                cancel: self.stop.clone(),
+                kill: self.workshop.kill.clone(),
+            },
             progress: Arc::new(progress),
         };
         self.workshop.executor.execute(execution).await

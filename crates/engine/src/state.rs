@@ -1,10 +1,16 @@
 //! The workspace's own state, `.synth/` beside synth.toml: the lock, the logs of the last builds
-//! and what they put where. Never committed, and safe to delete.
+//! and what they put where. Never committed. Without it synth does not know which outputs it wrote,
+//! and replaces none.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use synth_core::ProjectPath;
+use tokio_util::sync::CancellationToken;
+
+use crate::digest::digest_bytes;
 use crate::event::{Event, Observer};
 
 /// How many builds' logs are kept.
@@ -35,18 +41,41 @@ impl State {
         Ok(Self { directory })
     }
 
-    /// Waits until no other build holds the workspace.
-    pub(crate) fn lock(&self, observer: &dyn Observer) -> io::Result<WorkspaceLock> {
+    /// Waits until no other build holds the workspace; none when it was cancelled meanwhile.
+    pub(crate) async fn lock(
+        &self,
+        observer: &dyn Observer,
+        cancel: &CancellationToken,
+    ) -> io::Result<Option<WorkspaceLock>> {
+        /// How often it is looked whether the other build has ended.
+        const INTERVAL: Duration = Duration::from_millis(50);
+        let file = File::create(self.directory.join("lock"))?;
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(WorkspaceLock { _file: file })),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            if !told {
+                observer.notify(&Event::WaitingForWorkspace);
+                told = true;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = cancel.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    /// Holds the workspace if no build does.
+    pub(crate) fn try_lock(&self) -> io::Result<Option<WorkspaceLock>> {
         let file = File::create(self.directory.join("lock"))?;
         match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                observer.notify(&Event::WaitingForWorkspace);
-                file.lock()?;
-            }
-            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => Ok(Some(WorkspaceLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
         }
-        Ok(WorkspaceLock { _file: file })
     }
 
     /// Makes the directory of a build's logs and removes those of builds long past.
@@ -67,10 +96,10 @@ impl State {
         Ok(directory)
     }
 
-    /// Where it is kept what a target's outputs are.
-    pub(crate) fn output_record(&self, target: &str) -> PathBuf {
-        self.directory
-            .join("outputs")
-            .join(format!("{target}.json"))
+    /// Where it is kept what was written to an output directory. By the directory and not by the
+    /// target, so that a target that writes elsewhere for a while still knows its own.
+    pub(crate) fn output_record(&self, output_path: &ProjectPath) -> PathBuf {
+        let name = digest_bytes(output_path.as_str().as_bytes()).sha256;
+        self.directory.join("outputs").join(format!("{name}.json"))
     }
 }

@@ -1,8 +1,9 @@
 //! The directories that actions run in: one for each build below the store, locked while the
 //! build lives, and cleared away by the next build when it died.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -20,6 +21,9 @@ const LOCK_NAME: &str = "lock";
 impl WorkDirectory {
     /// Makes one below `parent`, and clears away those of builds that died.
     pub(crate) fn create(parent: &Path) -> io::Result<Self> {
+        // Between its making and its lock a directory looks abandoned: one build at a time.
+        let gate = File::create(parent.join(LOCK_NAME))?;
+        flock(&gate, FlockOperation::LockExclusive)?;
         clear_abandoned(parent);
         let path = tempfile::Builder::new()
             .prefix("build-")
@@ -30,34 +34,70 @@ impl WorkDirectory {
         Ok(Self { path, _lock: lock })
     }
 
-    /// Makes an empty directory for an action.
-    pub(crate) fn make(&self, label: &str) -> io::Result<tempfile::TempDir> {
-        tempfile::Builder::new()
+    /// Makes an empty directory for an action, to be removed by [`remove_tree`].
+    pub(crate) fn make(&self, label: &str) -> io::Result<PathBuf> {
+        let directory = tempfile::Builder::new()
             .prefix(&format!("{label}-"))
-            .tempdir_in(&self.path)
+            .tempdir_in(&self.path)?;
+        Ok(directory.keep())
     }
 }
 
 impl Drop for WorkDirectory {
     fn drop(&mut self) {
-        // What can't be removed now is cleared away by the next build.
-        let _ = fs::remove_dir_all(&self.path);
+        remove_tree(&self.path);
     }
 }
 
 fn clear_abandoned(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let path = entry.path();
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
         let abandoned = match File::open(path.join(LOCK_NAME)) {
             Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
-            // Between its making and its lock a directory is a moment old.
-            Err(_) => entry
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age.as_secs() > 60)),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if abandoned {
-            let _ = fs::remove_dir_all(&path);
+            remove_tree(&path);
         }
+    }
+}
+
+/// Removes a directory with everything below it, directories that are protected against writing
+/// too. What can't be removed now is cleared away by the next build.
+pub(crate) fn remove_tree(path: &Path) {
+    if fs::remove_dir_all(path).is_ok() {
+        return;
+    }
+    for entry in walkdir::WalkDir::new(path) {
+        // A directory has to be opened up before what is below it can be listed.
+        if let Ok(entry) = entry
+            && entry.file_type().is_dir()
+        {
+            let _ = fs::set_permissions(entry.path(), Permissions::from_mode(0o700));
+        }
+    }
+    let _ = fs::remove_dir_all(path);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_that_died_are_cleared_away_and_those_that_live_are_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let living = WorkDirectory::create(parent.path()).unwrap();
+        let dead = parent.path().join("build-dead");
+        fs::create_dir_all(dead.join("protected/below")).unwrap();
+        fs::set_permissions(dead.join("protected"), Permissions::from_mode(0o500)).unwrap();
+        let second = WorkDirectory::create(parent.path()).unwrap();
+        assert!(!dead.exists());
+        assert!(living.path.exists() && second.path.exists());
+        let path = living.path.clone();
+        drop(living);
+        assert!(!path.exists());
     }
 }

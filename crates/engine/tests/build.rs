@@ -140,10 +140,18 @@ impl Workspace {
             .unwrap_or_else(|problems| panic!("{problems:?}"))
     }
 
+    fn build_with_store(&self, store: &Path) -> BuildReport {
+        self.build_with(BuildOptions {
+            store: Some(store.to_owned()),
+            ..BuildOptions::default()
+        })
+    }
+
     fn try_build(&self, options: BuildOptions) -> Result<BuildReport, Vec<Diagnostic>> {
         let registry = Registry::new().with(Arc::new(Script));
+        let own = self.directory.path().join("the store");
         let options = BuildOptions {
-            store: Some(self.directory.path().join("the store")),
+            store: Some(options.store.unwrap_or(own)),
             ..options
         };
         tokio::runtime::Runtime::new()
@@ -485,5 +493,153 @@ fn an_action_that_may_be_retried_is() {
             [("a", expected)],
             "{attempts} attempts"
         );
+    }
+}
+
+#[test]
+fn what_other_targets_leave_is_never_a_source() {
+    let workspace = Workspace::new("");
+    let config = |environment: &str| {
+        format!(
+            "[targets.a]\ntype = 'script'\nsource_path = '.'\n\
+             script = 'find src | sort > out/a.txt'\n\
+             [targets.b]\ntype = 'script'\nsource_path = 'src'\nscript = 'echo > out/b.txt'\n{environment}"
+        )
+    };
+    workspace.write("project/synth.toml", &config(""));
+    workspace.build();
+    let alone = workspace.read("dist/a/a.txt").unwrap();
+    assert!(!alone.contains("b.txt"), "{alone}");
+    // Neither the outputs of a target that is not built now, nor what a build that died has left.
+    workspace.write("project/dist/.b.synth-Xyz/outputs/b.txt", "");
+    workspace.write("project/.git/config", "");
+    let registry = Registry::new().with(Arc::new(Script));
+    let options = BuildOptions {
+        store: Some(workspace.directory.path().join("the store")),
+        ..BuildOptions::default()
+    };
+    let pipeline = workspace.load().unwrap().select(&["a".into()]).unwrap();
+    let report = tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(synth_engine::build(&pipeline, &registry, &options))
+        .unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(statuses(&report), [("a", TargetStatus::UpToDate)]);
+    assert!(!workspace.project().join("dist/.b.synth-Xyz").exists());
+}
+
+#[test]
+fn a_store_inside_the_project_is_no_source() {
+    let workspace = Workspace::new("");
+    workspace.write(
+        "project/synth.toml",
+        "[targets.a]\ntype = 'script'\nsource_path = '.'\nscript = 'find src > out/a.txt'\n",
+    );
+    let build = || workspace.build_with_store(&workspace.project().join(".cache/synth"));
+    assert_eq!(statuses(&build()), [("a", TargetStatus::Built)]);
+    assert_eq!(statuses(&build()), [("a", TargetStatus::UpToDate)]);
+}
+
+#[test]
+fn an_output_behind_a_link_is_refused() {
+    let workspace = Workspace::new("");
+    let outside = workspace.directory.path().join("outside");
+    workspace.write("outside/precious.txt", "mine");
+    let script = format!("rm -r out; ln -s \"{}\" out", outside.display());
+    workspace.write(
+        "project/synth.toml",
+        &pipeline("", &[&format!("a | | {script}")]),
+    );
+    let report = workspace.build();
+    assert_eq!(report.targets[0].diagnostics[0].code, "execute.output.link");
+    assert!(outside.join("precious.txt").exists());
+}
+
+#[test]
+fn hard_links_and_protected_directories_are_kept_apart() {
+    use std::os::unix::fs::PermissionsExt;
+    let workspace = Workspace::new("");
+    let user = workspace.directory.path().join("user.txt");
+    workspace.write("user.txt", "mine");
+    let script = format!(
+        "ln \"{}\" out/user.txt; echo 1 > out/x.txt; chmod 755 out/x.txt; \
+         for i in 1 2 3 4 5; do ln out/x.txt out/$i.txt; done; \
+         mkdir out/deep; echo > out/deep/y.txt; chmod 500 out/deep",
+        user.display()
+    );
+    workspace.write(
+        "project/synth.toml",
+        &pipeline("", &[&format!("a | | {script}")]),
+    );
+    assert!(workspace.build().success);
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    for name in ["x", "1", "2", "3", "4", "5"] {
+        let path = workspace.project().join(format!("dist/a/{name}.txt"));
+        assert_eq!(mode(&path), 0o755, "{name}");
+    }
+    assert_ne!(mode(&user), 0o444, "the user's own file stays as it was");
+    std::fs::write(&user, "changed").unwrap();
+    std::fs::remove_dir_all(workspace.project().join("dist")).unwrap();
+    assert_eq!(statuses(&workspace.build()), [("a", TargetStatus::Cached)]);
+    assert_eq!(workspace.read("dist/a/user.txt").as_deref(), Some("mine"));
+}
+
+#[test]
+fn environments_with_outputs_of_their_own_take_turns() {
+    let workspace = Workspace::new("");
+    let config = |output: &str| {
+        pipeline("", &["a | | echo a > out/a.txt"]) + &format!("output_path = '{output}'\n")
+    };
+    for output in ["dist/dev", "dist/production", "dist/dev"] {
+        workspace.write("project/synth.toml", &config(output));
+        assert!(workspace.build().success, "{output}");
+    }
+}
+
+#[test]
+fn rollback_replaces_all_outputs_or_none() {
+    let config = |text: &str| {
+        pipeline(
+            "failure_strategy = \"rollback\"",
+            &[
+                &format!("a | | echo {text} > out/a.txt"),
+                // A file appears among the outputs of `b` while it is built.
+                &format!("b | a | echo {text} > out/b.txt; [ {text} = 1 ] || echo > \"$PRECIOUS\""),
+            ],
+        )
+    };
+    let workspace = Workspace::new(&config("1"));
+    let precious = workspace.project().join("dist/b/precious.txt");
+    let variable = format!("environment = {{ PRECIOUS = '{}' }}\n", precious.display());
+    for (text, success) in [("1", true), ("2", false)] {
+        workspace.write("project/synth.toml", &(config(text) + &variable));
+        assert_eq!(workspace.build().success, success, "{text}");
+    }
+    assert_eq!(workspace.read("dist/a/a.txt").as_deref(), Some("1\n"));
+    assert!(precious.exists());
+}
+
+#[test]
+fn a_build_that_waits_for_its_workspace_can_be_cancelled() {
+    let workspace = Workspace::new(&pipeline("", &["a | | true"]));
+    std::fs::create_dir(workspace.project().join(".synth")).unwrap();
+    let lock = std::fs::File::create(workspace.project().join(".synth/lock")).unwrap();
+    lock.lock().unwrap();
+    let cancel = CancellationToken::new();
+    let problems = workspace.try_build(BuildOptions {
+        cancel: cancel.clone(),
+        observer: Arc::new(CancelOnWait(cancel)),
+        ..BuildOptions::default()
+    });
+    assert_eq!(problems.unwrap_err()[0].code, "build.cancelled");
+}
+
+/// Cancels the build as soon as it waits.
+struct CancelOnWait(CancellationToken);
+
+impl Observer for CancelOnWait {
+    fn notify(&self, event: &Event) {
+        if matches!(event, Event::WaitingForWorkspace) {
+            self.0.cancel();
+        }
     }
 }

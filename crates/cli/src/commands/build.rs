@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use synth_core::{Diagnostic, Severity};
-use synth_engine::{BuildError, BuildOptions, BuildReport, CancellationToken, Pipeline, Registry};
+use synth_core::Diagnostic;
+use synth_engine::{BuildOptions, BuildReport, CancellationToken, Pipeline, Registry};
 
 use super::signals::Signals;
 use super::{Outcome, load, print, print_json};
@@ -52,11 +52,11 @@ async fn build(
     registry: &Registry,
     amount: Amount,
 ) -> Outcome {
-    let cancel = CancellationToken::new();
+    let (cancel, kill) = (CancellationToken::new(), CancellationToken::new());
     let progress = Arc::new(Progress::new(amount));
     let teller = Arc::clone(&progress);
-    let signals =
-        Signals::listen(cancel.clone(), move |text| teller.say(text)).map_err(|error| {
+    let signals = Signals::listen(cancel.clone(), kill.clone(), move |text| teller.say(text))
+        .map_err(|error| {
             vec![
                 Diagnostic::error("internal", "signals can't be received")
                     .concerning(synth_core::Concern::Internal)
@@ -67,24 +67,39 @@ async fn build(
         jobs: arguments.jobs,
         use_cache: !arguments.no_cache,
         cancel: cancel.clone(),
+        kill,
         observer: progress,
         ..BuildOptions::default()
     };
-    let report = synth_engine::build(pipeline, registry, &options)
-        .await
-        .map_err(BuildError::into_diagnostics)?;
+    #[cfg_attr(
+        not(feature = "docker"),
+        expect(unused_mut, reason = "only loading changes it")
+    )]
+    let mut report = match synth_engine::build(pipeline, registry, &options).await {
+        Ok(report) => report,
+        Err(error) => {
+            return signals
+                .exit_code()
+                .map_or_else(|| Err(error.into_diagnostics()), Ok);
+        }
+    };
+    #[cfg(feature = "docker")]
+    if arguments.load
+        && report.success
+        && let Err(problem) = super::load::images(&report, pipeline, &cancel).await
+    {
+        report.success = false;
+        report.diagnostics.push(problem);
+    }
     show(global, arguments, &report, pipeline)?;
     if let Some(code) = signals.exit_code() {
         return Ok(code);
     }
-    if !report.success {
-        return Ok(exit::of_failures(report.all_diagnostics()));
-    }
-    #[cfg(feature = "docker")]
-    if arguments.load {
-        super::load::images(&report, pipeline, &cancel).await?;
-    }
-    Ok(exit::SUCCESS)
+    Ok(if report.success {
+        exit::SUCCESS
+    } else {
+        exit::of_failures(report.all_diagnostics())
+    })
 }
 
 fn show(
@@ -96,21 +111,24 @@ fn show(
     if arguments.format == ReportFormat::Json {
         return print_json(report);
     }
-    if !global.quiet {
-        diagnostics::show(&report.diagnostics, Some(&pipeline.root));
+    let mut shown = report.diagnostics.clone();
+    if global.quiet {
+        shown.retain(Diagnostic::is_error);
     }
+    diagnostics::show(&shown, Some(&pipeline.root));
     for target in &report.targets {
         let mut shown = target.clone();
         if global.quiet {
-            shown
-                .diagnostics
-                .retain(|diagnostic| diagnostic.severity == Severity::Error);
+            shown.diagnostics.retain(Diagnostic::is_error);
         }
         table::show_target(&shown, &pipeline.root);
         if global.verbose {
             for action in &target.actions {
                 if let Some(log) = &action.log {
-                    anstream::eprintln!("{:>10} {}: {}: {log}", "log", target.name, action.id);
+                    crate::render::tell(&format!(
+                        "{:>10} {}: {}: {log}",
+                        "log", target.name, action.id
+                    ));
                 }
             }
         }

@@ -53,7 +53,7 @@ pub(crate) fn run(global: &Global, arguments: &InitArguments, registry: &Registr
                 .help("replace it with `synth init --force`"),
         ]);
     }
-    let project = Project::at(root.clone(), Vec::new());
+    let project = Project::at(root.clone());
     let mut search = Search {
         registry,
         root: &root,

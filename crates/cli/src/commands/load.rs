@@ -13,7 +13,7 @@ pub(crate) async fn images(
     report: &BuildReport,
     pipeline: &Pipeline,
     cancel: &CancellationToken,
-) -> Result<(), Vec<Diagnostic>> {
+) -> Result<(), Diagnostic> {
     for target in &report.targets {
         for image in target
             .artifacts
@@ -21,11 +21,9 @@ pub(crate) async fn images(
             .filter(|artifact| artifact.kind == IMAGE)
         {
             let tags = tags(&target.name, image);
-            load(pipeline, image, &tags, cancel)
-                .await
-                .map_err(|problem| vec![problem])?;
+            load(pipeline, image, &tags, cancel).await?;
             for tag in tags {
-                anstream::eprintln!("{:>10} {}: {tag}", "loaded", target.name);
+                crate::render::tell(&format!("{:>10} {}: {tag}", "loaded", target.name));
             }
         }
     }

@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> u8 {
         diagnostics::show(&problems, directory(global).ok().as_deref());
         let errors = problems.iter().filter(|problem| problem.is_error()).count();
         if errors > 1 {
-            anstream::eprintln!("{errors} errors");
+            crate::render::tell(&format!("{errors} errors"));
         }
         exit::of_problems(&problems)
     })
@@ -78,10 +78,9 @@ fn load(
     Pipeline::load(&directory(global)?, &options, registry)?.select(targets)
 }
 
-/// Writes to standard output. A reader that has gone away (`| head`) is no failure.
+/// Writes to standard output, for people: when it can't be written, what was done is done.
 fn print(text: &str) {
-    let mut output = anstream::stdout();
-    let _ = writeln!(output, "{text}");
+    let _ = writeln!(anstream::stdout(), "{text}");
 }
 
 /// Writes a value as JSON to standard output.
@@ -93,6 +92,14 @@ fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Vec<Diagnostic>> {
                 .caused_by(&error),
         ]
     })?;
-    print(&text);
-    Ok(())
+    match writeln!(anstream::stdout(), "{text}") {
+        Ok(()) => Ok(()),
+        // A reader that has gone away (`| head`) has what it wanted.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(vec![
+            Diagnostic::error("state.output", "standard output can't be written")
+                .concerning(synth_core::Concern::State)
+                .caused_by(&error),
+        ]),
+    }
 }

@@ -8,7 +8,7 @@ use synth_core::{Diagnostic, Place, Severity, TextPosition};
 /// Shows diagnostics on standard error.
 pub(crate) fn show(diagnostics: &[Diagnostic], root: Option<&Path>) {
     for diagnostic in diagnostics {
-        anstream::eprintln!("{}\n", render(diagnostic, root));
+        crate::render::tell(&format!("{}\n", render(diagnostic, root)));
     }
 }
 

@@ -4,7 +4,14 @@ pub(crate) mod diagnostics;
 pub(crate) mod progress;
 pub(crate) mod table;
 
+use std::io::Write;
 use std::time::Duration;
+
+/// Writes a line to standard error. When that is gone (a full disk, a closed terminal), there is
+/// nobody left to tell, and what is being done goes on.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
 
 /// Bytes for people: `1.4 MiB`.
 pub(crate) fn size(bytes: u64) -> String {

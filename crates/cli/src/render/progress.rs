@@ -55,7 +55,7 @@ impl Progress {
         match &self.live {
             // Nobody is left to tell when the terminal is gone.
             Some(live) => drop(live.bars.println(line)),
-            None => anstream::eprintln!("{line}"),
+            None => crate::render::tell(line),
         }
     }
 

@@ -89,13 +89,15 @@ pub(crate) fn show_target(target: &TargetReport, root: &Path) {
         if !action.last_lines.is_empty() {
             let bold = Style::new().bold();
             let (name, description) = (&target.name, &action.description);
-            anstream::eprintln!("{bold}{name}: last lines of \"{description}\"{bold:#}");
+            crate::render::tell(&format!(
+                "{bold}{name}: last lines of \"{description}\"{bold:#}"
+            ));
             for line in &action.last_lines {
-                anstream::eprintln!("  | {line}");
+                crate::render::tell(&format!("  | {line}"));
             }
         }
         if let Some(log) = &action.log {
-            anstream::eprintln!("  log: {log}\n");
+            crate::render::tell(&format!("  log: {log}\n"));
         }
     }
 }

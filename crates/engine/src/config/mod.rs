@@ -44,6 +44,8 @@ pub struct Pipeline {
     /// What deserves a word but stops nothing.
     pub warnings: Vec<Diagnostic>,
     pub(crate) places: SettingPlaces,
+    /// Where all targets put their outputs, those that were not selected too.
+    pub(crate) output_paths: Vec<ProjectPath>,
 }
 
 /// Where the settings of targets stand in the configuration file.
@@ -121,6 +123,7 @@ impl Pipeline {
         let choice = select(&mut document, options, &mut problems);
         let table = read_pipeline(&document, &mut problems);
         let targets = read_targets(&document, registry, &mut problems);
+        let output_paths = output_paths(&targets);
         let selection = choice.as_ref().map(|choice| choice.targets.clone());
         let mut pipeline = Self {
             name: table.name.clone().unwrap_or_else(|| directory_name(&root)),
@@ -133,6 +136,7 @@ impl Pipeline {
             places: SettingPlaces {
                 document: Some(document),
             },
+            output_paths,
         };
         if let Some(choice) = choice {
             pipeline.failure_strategy =
@@ -170,6 +174,7 @@ impl Pipeline {
             environment: None,
             parallel_execution: true,
             failure_strategy: FailureStrategy::default(),
+            output_paths: output_paths(&targets),
             targets,
             root,
             warnings: Vec::new(),
@@ -252,6 +257,13 @@ impl Pipeline {
         };
         self.warnings.push(warning);
     }
+}
+
+fn output_paths(targets: &[TargetSpec]) -> Vec<ProjectPath> {
+    targets
+        .iter()
+        .map(|target| target.output_path.clone())
+        .collect()
 }
 
 /// Line and column, for reading problems from the top of the file to its end.
@@ -569,8 +581,23 @@ fn target_spec(
         .flatten()
     {
         if let Some(value) = variable.value.text() {
-            let name = variable.key.clone();
-            target.environment.insert(name, value.to_owned());
+            if variable.key.is_empty() || variable.key.contains(['=', '\0']) || value.contains('\0')
+            {
+                let mut problem = Diagnostic::error(
+                    "config.environment",
+                    format!(
+                        "`{}` of target `{name}` can't be a variable",
+                        variable.key.escape_debug()
+                    ),
+                )
+                .help("a name is not empty and has no `=`; neither name nor value has a NUL");
+                problem.target = Some(name.to_owned());
+                problems.push(document.place(problem, &variable.key_span));
+                continue;
+            }
+            target
+                .environment
+                .insert(variable.key.clone(), value.to_owned());
         }
     }
     if let Value::Object(settings) = node.to_json() {

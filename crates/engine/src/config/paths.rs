@@ -74,6 +74,34 @@ fn output(root: &Path, target: &TargetSpec) -> Option<Diagnostic> {
     let TargetSpec {
         name, output_path, ..
     } = target;
+    if output_path.components().next() == Some(".synth") {
+        return Some(
+            Diagnostic::error(
+                "config.output.state",
+                format!("`output_path` of target `{name}` lies in synth's own directory: `{output_path}`"),
+            )
+            .at_setting(["output_path"])
+            .help("give it another place, such as `dist/NAME`"),
+        );
+    }
+    let mut place = root.to_owned();
+    for component in output_path.components() {
+        place.push(component);
+        let link = std::fs::read_link(&place).ok();
+        // Links out of the project are reported below.
+        let inside = std::fs::canonicalize(&place).is_ok_and(|real| real.starts_with(root));
+        if let Some(link) = link.filter(|_| inside) {
+            let shown = place.strip_prefix(root).unwrap_or(&place).display();
+            return Some(
+                Diagnostic::error(
+                    "config.output.link",
+                    format!("`output_path` of target `{name}` leads through a symbolic link: `{shown}` to `{}`", link.display()),
+                )
+                .at_setting(["output_path"])
+                .help("name the directory itself"),
+            );
+        }
+    }
     // The nearest directory above that is there tells where links lead.
     let mut existing = root.join(output_path.as_str());
     while std::fs::symlink_metadata(&existing).is_err() {

@@ -61,6 +61,7 @@ pub(crate) struct NotificationsTable {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PipelineChoiceTable {
     /// The targets to build; what they need is built too.
+    #[schemars(length(min = 1))]
     pub(crate) targets: Vec<String>,
     /// Selects another environment.
     #[serde(default)]

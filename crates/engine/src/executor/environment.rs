@@ -92,7 +92,7 @@ pub(crate) fn with_root(text: &str, root: &Path) -> String {
 }
 
 /// The variable that holds where a needed target's outputs are: `SYNTH_OUT_MY_API` for `my-api`.
-fn output_variable(target: &str) -> String {
+pub(crate) fn output_variable(target: &str) -> String {
     let name: String = target
         .chars()
         .map(|c| {

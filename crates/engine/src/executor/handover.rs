@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use synth_core::Diagnostic;
 use tokio_util::sync::CancellationToken;
 
-use super::log_tail;
 use super::process::{self, Command, End};
+use super::{Stop, log_tail};
 
 /// How long the program may take: an hour.
 const TIMEOUT: Duration = Duration::from_secs(3600);
@@ -51,7 +51,11 @@ pub async fn handover(
         standard_output: None,
         standard_input: Some(input.to_owned()),
     };
-    let end = process::run(&command, Instant::now() + TIMEOUT, cancel)
+    let stop = Stop {
+        cancel: cancel.clone(),
+        ..Stop::default()
+    };
+    let end = process::run(&command, Instant::now() + TIMEOUT, &stop)
         .await
         .map_err(|error| failed(error.to_string()))?;
     let said = log_tail(log.path(), OUTPUT_BYTES);

@@ -11,7 +11,7 @@ use super::environment::{Directories, environment, with_root};
 use super::process::{self, Command, End};
 use super::{DEFAULT_TIMEOUT, Ended, Execution, native, outputs};
 use crate::store::{CachedAction, Store, materialize};
-use crate::work::WorkDirectory;
+use crate::work::{WorkDirectory, remove_tree};
 
 /// Runs actions in directories of its own.
 #[derive(Clone)]
@@ -32,15 +32,18 @@ impl LocalExecutor {
             .action
             .timeout_seconds
             .map_or(DEFAULT_TIMEOUT, std::time::Duration::from_secs);
-        let deadline = started + timeout;
+        // A time so far away that a clock does not reach it is none.
+        let deadline = started
+            .checked_add(timeout)
+            .unwrap_or(started + DEFAULT_TIMEOUT);
         let directory = match self.work.make(&execution.label) {
             Ok(directory) => directory,
             Err(error) => return Ended::failed(unprepared(&execution.action, &error)),
         };
-        let directories = Directories::below(directory.path());
+        let directories = Directories::below(&directory);
         let ended = self.run_in(&execution, &directories, deadline).await;
         // Off the caller's path: large directories take a while to remove.
-        tokio::task::spawn_blocking(move || drop(directory));
+        tokio::task::spawn_blocking(move || remove_tree(&directory));
         match ended {
             Ok(mut result) => {
                 result.duration = started.elapsed();
@@ -90,8 +93,13 @@ impl LocalExecutor {
             for path in directories.all() {
                 fs::create_dir(path).map_err(|error| unprepared(&action, &error))?;
             }
-            materialize(&store, &inputs, &directories.root)
-                .map_err(|error| unprepared(&action, &error))?;
+            materialize(&store, &inputs, &directories.root).map_err(|error| {
+                let problem = unprepared(&action, &error).concerning(error.concern());
+                match error.advice() {
+                    Some(advice) => problem.help(advice),
+                    None => problem,
+                }
+            })?;
             let base = match action.kind {
                 ActionKind::Exec(_) => &directories.root,
                 _ => &directories.outputs,
@@ -158,7 +166,7 @@ async fn run_exec(
         standard_output: None,
         standard_input: None,
     };
-    let end = process::run(&command, deadline, &execution.cancel)
+    let end = process::run(&command, deadline, &execution.stop)
         .await
         .map_err(|error| Ended::failed(not_started(action, &command.program, &error)))?;
     match end {

@@ -32,9 +32,18 @@ pub(crate) struct Execution {
     pub(crate) inputs: Tree,
     /// The log file.
     pub(crate) log: PathBuf,
-    pub(crate) cancel: CancellationToken,
+    pub(crate) stop: Stop,
     /// Told what a native action is at.
     pub(crate) progress: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+/// How an execution is stopped from outside.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    /// Processes are asked to end, and given a moment.
+    pub(crate) cancel: CancellationToken,
+    /// They are ended at once.
+    pub(crate) kill: CancellationToken,
 }
 
 /// How an execution ended.

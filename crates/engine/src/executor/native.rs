@@ -13,7 +13,6 @@ use synth_core::{
     Action, BuildTarget, Diagnostic, Native, NativeOutcome, Process, ProcessOutcome, RunContext,
 };
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 
 use super::environment::{Directories, environment};
 use super::process::{self, Command, End};
@@ -35,7 +34,7 @@ pub(crate) async fn run(
         directories: directories.clone(),
         log: Mutex::new(open_log(&execution.log)),
         log_path: execution.log.clone(),
-        cancel: execution.cancel.clone(),
+        stop: execution.stop.clone(),
         progress: Arc::clone(&execution.progress),
         deadline,
         runtime: Handle::current(),
@@ -59,7 +58,7 @@ struct Context {
     directories: Directories,
     log: Mutex<Option<File>>,
     log_path: PathBuf,
-    cancel: CancellationToken,
+    stop: super::Stop,
     progress: Arc<dyn Fn(&str) + Send + Sync>,
     deadline: Instant,
     runtime: Handle,
@@ -70,7 +69,7 @@ struct Context {
 impl Context {
     fn call(self, kind: &dyn BuildTarget) -> Result<NativeOutcome, Ended> {
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| kind.run(&self.native, &self)));
-        if self.cancel.is_cancelled() {
+        if self.stop.cancel.is_cancelled() {
             return Err(Ended::Cancelled);
         }
         if self.interrupted.get() == Some(End::TimedOut) || Instant::now() > self.deadline {
@@ -135,7 +134,7 @@ impl RunContext for Context {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancel.is_cancelled() || Instant::now() > self.deadline
+        self.stop.cancel.is_cancelled() || Instant::now() > self.deadline
     }
 
     fn run(&self, process: &Process) -> Result<ProcessOutcome, Diagnostic> {
@@ -162,7 +161,7 @@ impl RunContext for Context {
         let log_start = std::fs::metadata(&self.log_path).map_or(0, |metadata| metadata.len());
         let end = self
             .runtime
-            .block_on(process::run(&command, self.deadline, &self.cancel))
+            .block_on(process::run(&command, self.deadline, &self.stop))
             .map_err(|error| local::not_started(&self.action, &command.program, &error))?;
         let exit_code = match end {
             End::Exited(code) => Some(code),

@@ -54,10 +54,26 @@ pub(crate) fn collect(
     Ok(outputs)
 }
 
+/// Where an output is. A symbolic link on the way could lead anywhere, so none may be.
 fn place(action: &Action, output: &Output, base: &Path) -> Result<PathBuf, Diagnostic> {
     let path = ProjectPath::parse(&output.path)
         .map_err(|error| crate::inputs::broken_plan(action, &error.to_string()))?;
-    Ok(base.join(path.as_str()))
+    let mut place = base.to_owned();
+    for component in path.components() {
+        place.push(component);
+        if fs::symlink_metadata(&place).is_ok_and(|metadata| metadata.is_symlink()) {
+            let shown = place.strip_prefix(base).unwrap_or(&place).display();
+            return Err(Diagnostic::error(
+                "execute.output.link",
+                format!(
+                    "the output `{}` of `{}` is or lies behind a symbolic link: `{shown}`",
+                    output.path, action.description
+                ),
+            )
+            .help("have the command write into a directory of its own"));
+        }
+    }
+    Ok(place)
 }
 
 fn missing(action: &Action, output: &Output) -> Diagnostic {
@@ -82,9 +98,7 @@ fn ingest(path: &Path, store: &Store) -> Result<TreeEntry, Diagnostic> {
     scan(path, "", &mut tree, &mut files)?;
     let digested: Vec<(String, TreeEntry)> = files
         .into_par_iter()
-        .map(|(relative, path)| {
-            let executable = fs::metadata(&path)
-                .is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0);
+        .map(|(relative, path, executable)| {
             let digest = store.take_file(&path).map_err(|error| not_stored(&error))?;
             let entry = FileEntry {
                 digest,
@@ -110,7 +124,7 @@ fn scan(
     path: &Path,
     relative: &str,
     tree: &mut Tree,
-    files: &mut Vec<(String, PathBuf)>,
+    files: &mut Vec<(String, PathBuf, bool)>,
 ) -> Result<(), Diagnostic> {
     let unreadable = |error: std::io::Error| {
         Diagnostic::error(
@@ -140,7 +154,8 @@ fn scan(
             .map_err(conflict);
     }
     if metadata.is_file() {
-        files.push((relative.to_owned(), path.to_owned()));
+        let executable = metadata.permissions().mode() & 0o111 != 0;
+        files.push((relative.to_owned(), path.to_owned(), executable));
         return Ok(());
     }
     if !metadata.is_dir() {
@@ -151,6 +166,10 @@ fn scan(
     }
     tree.insert(relative, TreeEntry::Directory(Tree::default()))
         .map_err(conflict)?;
+    if metadata.permissions().mode() & 0o700 != 0o700 {
+        // What is in a protected directory could be neither read nor moved out.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(unreadable)?;
+    }
     for entry in fs::read_dir(path).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name().into_string().map_err(|_| not_utf8())?;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::Stop;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use tokio_util::sync::CancellationToken;
 
 /// How long a process has to end after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -51,11 +51,7 @@ impl End {
 }
 
 /// Runs a process to its end, to `deadline`, or until it is cancelled.
-pub(crate) async fn run(
-    command: &Command,
-    deadline: Instant,
-    cancel: &CancellationToken,
-) -> io::Result<End> {
+pub(crate) async fn run(command: &Command, deadline: Instant, stop: &Stop) -> io::Result<End> {
     let log = OpenOptions::new()
         .create(true)
         .append(true)
@@ -82,13 +78,17 @@ pub(crate) async fn run(
     let group = Group::of(child.id());
     let end = tokio::select! {
         status = child.wait() => End::of(status?),
-        () = cancel.cancelled() => End::Cancelled,
+        () = stop.cancel.cancelled() => End::Cancelled,
         () = tokio::time::sleep_until(deadline.into()) => End::TimedOut,
     };
     if matches!(end, End::Cancelled | End::TimedOut) {
         group.signal(rustix::process::Signal::TERM);
         // Whoever is deaf to it is ended below.
-        let _ = tokio::time::timeout(GRACE, child.wait()).await;
+        tokio::select! {
+            _ = child.wait() => {}
+            () = tokio::time::sleep(GRACE) => {}
+            () = stop.kill.cancelled() => {}
+        }
     }
     // What the process left behind in its group goes with it.
     group.signal(rustix::process::Signal::KILL);

@@ -23,7 +23,18 @@ pub(crate) fn materialize(store: &Store, tree: &Tree, to: &Path) -> Result<(), S
     write_directories(tree, to, &mut files)?;
     files
         .par_iter()
-        .try_for_each(|(file, path)| write_file(store, file, path))
+        .try_for_each(|(file, path)| write_file(store, file, path))?;
+    date_directories(tree, to)
+}
+
+/// Gives directories the one time too, from the deepest up: writing into one changes its own.
+fn date_directories(tree: &Tree, path: &Path) -> Result<(), StoreError> {
+    for (name, entry) in &tree.entries {
+        if let TreeEntry::Directory(below) = entry {
+            date_directories(below, &path.join(name))?;
+        }
+    }
+    set_modified(path).map_err(io_error("dating", path))
 }
 
 fn write_directories<'a>(

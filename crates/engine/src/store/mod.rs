@@ -7,10 +7,10 @@ mod materialize;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use synth_core::Digest;
+use synth_core::{Concern, Digest};
 
 pub(crate) use action_cache::{ActionOutputs, CachedAction};
 pub(crate) use materialize::materialize;
@@ -46,6 +46,25 @@ pub(crate) enum StoreError {
     /// A file of the project is not what it was when its digest was taken.
     #[error("`{}` was changed while it was being built", .0.display())]
     Changed(PathBuf),
+}
+
+impl StoreError {
+    /// What a user can do about it, where there is something.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Damaged(_) | Self::Missing(_) => Some("build again: what was lost is made anew"),
+            Self::Changed(_) => Some("build again, without changing sources meanwhile"),
+            Self::Io { .. } => None,
+        }
+    }
+
+    /// Whose concern it is.
+    pub(crate) fn concern(&self) -> Concern {
+        match self {
+            Self::Changed(_) => Concern::Project,
+            _ => Concern::State,
+        }
+    }
 }
 
 /// Gives an I/O error its path.
@@ -104,11 +123,29 @@ impl Store {
             return Ok(digest);
         }
         let to = self.blob_path(&digest);
+        let metadata = fs::metadata(path).map_err(io_error("reading", path))?;
+        if metadata.nlink() > 1 {
+            // The same file has another name, where it may still be changed.
+            return self.copy_in(&digest, path);
+        }
         self.make_parent(&to)?;
         fs::set_permissions(path, Permissions::from_mode(0o444))
             .map_err(io_error("protecting", path))?;
         fs::rename(path, &to).map_err(io_error("moving into the store", path))?;
         Ok(digest)
+    }
+
+    fn copy_in(&self, digest: &Digest, path: &Path) -> Result<Digest, StoreError> {
+        let mut copied = None;
+        self.put_new(digest, &mut |to| {
+            copied = Some(copy_and_digest(&mut File::open(path)?, to)?);
+            Ok(())
+        })?;
+        if copied.as_ref() == Some(digest) {
+            Ok(digest.clone())
+        } else {
+            Err(self.quarantine(digest))
+        }
     }
 
     /// The bytes of a blob, compared with its name.
