@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 a target failed, 2 wrong command line or configuration, \
                   3 a tool is missing, 4 store or state unusable, 70 internal error, \
-                  130 and 143 ended by a signal"
+                  129, 130 and 143 ended by a signal"
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]

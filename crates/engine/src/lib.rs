@@ -3,6 +3,7 @@
 //! through a [`Registry`].
 
 mod action_graph;
+mod action_job;
 mod api;
 mod build;
 mod check;

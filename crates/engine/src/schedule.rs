@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::action_graph::{ActionGraph, ActionIndex, ActionState, TargetState};
+use crate::action_job::ActionJob;
 use crate::commit::{CommitError, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
 use crate::event::{Event, Observer};
-use crate::executor::{Ended, Execution, LocalExecutor, Stop};
-use crate::inputs::{Available, input_tree};
-use crate::key::action_digest;
+use crate::executor::LocalExecutor;
+use crate::inputs::Available;
 use crate::project::Project;
 use crate::report::ActionStatus;
 use crate::store::{CachedAction, Store};
@@ -396,187 +396,6 @@ pub(crate) fn action_status(state: ActionState) -> ActionStatus {
             ActionStatus::Cancelled
         }
     }
-}
-
-/// One action with all that it takes to bring it to its end.
-struct ActionJob {
-    workshop: Arc<Workshop>,
-    action: synth_core::Action,
-    target: String,
-    kind: Arc<dyn BuildTarget>,
-    description: TargetDescription,
-    available: Available,
-    stop: CancellationToken,
-}
-
-impl ActionJob {
-    async fn run(self) -> (ActionRecord, ActionState) {
-        let started = Instant::now();
-        let mut record = ActionRecord::default();
-        let state = self.carry_out(&mut record).await;
-        record.duration = started.elapsed();
-        (record, state)
-    }
-
-    async fn carry_out(&self, record: &mut ActionRecord) -> ActionState {
-        let inputs = match self.look_up(record).await {
-            Ok(Some(inputs)) => inputs,
-            Ok(None) => return ActionState::Cached,
-            Err(problem) => {
-                record.diagnostics.push(problem);
-                return ActionState::Failed;
-            }
-        };
-        if self.stop.is_cancelled() {
-            return ActionState::Cancelled;
-        }
-        let log = self.workshop.logs.join(format!(
-            "{}.{}.log",
-            self.target,
-            file_name(&self.action.id)
-        ));
-        record.log = Some(log.clone());
-        self.workshop.observer.notify(&Event::ActionStarted {
-            target: self.target.clone(),
-            action: self.action.id.clone(),
-            phase: self.action.phase,
-            description: self.action.description.clone(),
-        });
-        let mut attempt = 1;
-        loop {
-            match self.execute(inputs.clone(), &log).await {
-                Ended::Succeeded(result) => return self.keep(result, record).await,
-                Ended::Cancelled => return ActionState::Cancelled,
-                Ended::Failed { .. } if attempt < self.action.retry.attempts => {
-                    if !self.wait_before_retry(attempt).await {
-                        return ActionState::Cancelled;
-                    }
-                    attempt += 1;
-                }
-                Ended::Failed {
-                    diagnostics,
-                    exit_code,
-                } => {
-                    record.diagnostics.extend(diagnostics);
-                    record.exit_code = exit_code;
-                    return ActionState::Failed;
-                }
-            }
-        }
-    }
-
-    /// Waits longer after each attempt: 1 s, 2 s, 4 s, to a minute. Tells whether to go on.
-    async fn wait_before_retry(&self, attempt: u32) -> bool {
-        let seconds = 1_u64 << (attempt - 1).min(6);
-        self.workshop.observer.notify(&Event::ActionProgress {
-            target: self.target.clone(),
-            action: self.action.id.clone(),
-            message: format!("attempt {attempt} failed, trying again in {seconds} s"),
-        });
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(seconds.min(60))) => true,
-            () = self.stop.cancelled() => false,
-        }
-    }
-
-    /// Lays out the inputs; none when the result is known already, and then it is recorded.
-    async fn look_up(&self, record: &mut ActionRecord) -> Result<Option<Tree>, Diagnostic> {
-        let workshop = Arc::clone(&self.workshop);
-        let (action, available) = (self.action.clone(), self.available.clone());
-        let description = self.description.clone();
-        let looked_up = tokio::task::spawn_blocking(move || {
-            let inputs = input_tree(&action, &workshop.project, &available)?;
-            let digest = action_digest(&action, &inputs, &description);
-            let known = if workshop.use_cache {
-                workshop
-                    .store
-                    .get_action(&digest, &action.outputs)
-                    .map_err(|error| {
-                        Diagnostic::error("store.read", "the action cache can't be read")
-                            .concerning(synth_core::Concern::State)
-                            .caused_by(&error)
-                    })?
-            } else {
-                None
-            };
-            Ok((inputs, digest, known))
-        });
-        let (inputs, digest, known) = looked_up.await.unwrap_or_else(|error| {
-            Err(Diagnostic::error("internal", "synth itself failed")
-                .concerning(synth_core::Concern::Internal)
-                .caused_by(&error))
-        })?;
-        record.digest = Some(digest);
-        Ok(match known {
-            Some(result) => {
-                record
-                    .diagnostics
-                    .extend(result.outcome.diagnostics.clone());
-                record.result = Some(result);
-                None
-            }
-            None => Some(inputs),
-        })
-    }
-
-    async fn execute(&self, inputs: Tree, log: &Path) -> Ended {
-        let observer = Arc::clone(&self.workshop.observer);
-        let (target, action) = (self.target.clone(), self.action.id.clone());
-        let progress = move |message: &str| {
-            observer.notify(&Event::ActionProgress {
-                target: target.clone(),
-                action: action.clone(),
-                message: message.to_owned(),
-            });
-        };
-        let execution = Execution {
-            action: self.action.clone(),
-            label: format!("{}.{}", self.target, file_name(&self.action.id)),
-            kind: Arc::clone(&self.kind),
-            inputs,
-            log: log.to_owned(),
-            stop: Stop {
-                cancel: self.stop.clone(),
-                kill: self.workshop.kill.clone(),
-            },
-            progress: Arc::new(progress),
-        };
-        self.workshop.executor.execute(execution).await
-    }
-
-    async fn keep(&self, result: CachedAction, record: &mut ActionRecord) -> ActionState {
-        record
-            .diagnostics
-            .extend(result.outcome.diagnostics.clone());
-        record.result = Some(result.clone());
-        let Some(digest) = record.digest.clone() else {
-            return ActionState::Executed;
-        };
-        let (store, outputs) = (self.workshop.store.clone(), self.action.outputs.clone());
-        let kept =
-            tokio::task::spawn_blocking(move || store.put_action(&digest, &outputs, &result));
-        if let Ok(Err(error)) = kept.await {
-            record.diagnostics.push(
-                Diagnostic::warning("store.write", "a result can't be kept for the next build")
-                    .concerning(synth_core::Concern::State)
-                    .caused_by(&error),
-            );
-        }
-        ActionState::Executed
-    }
-}
-
-/// An action's id as part of a file name.
-fn file_name(id: &str) -> String {
-    id.chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect()
 }
 
 /// Attributes of the artifacts of one kind, gathered from a target's actions.

@@ -5,14 +5,15 @@ mod document;
 mod normalize;
 mod paths;
 mod schema;
+mod selection;
 mod shape;
+mod targets;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
 use synth_core::{Diagnostic, Place, ProjectPath, TargetSpec};
 
 pub use schema::{FailureStrategy, editor_schema};
@@ -21,7 +22,7 @@ pub(crate) use shape::{list, nearest};
 use crate::Registry;
 use crate::graph::TargetGraph;
 use document::{Document, Node};
-use schema::{COMMON_KEYS, PipelineTable};
+use schema::PipelineTable;
 
 /// The names that a configuration file is looked for under, in this order.
 pub const CONFIG_FILE_NAMES: [&str; 2] = ["synth.toml", "synth.json"];
@@ -120,9 +121,9 @@ impl Pipeline {
             return Err(vec![empty(&shown)]);
         }
         let mut problems = normalize::normalize(&mut document, registry);
-        let choice = select(&mut document, options, &mut problems);
+        let choice = selection::select(&mut document, options, &mut problems);
         let table = read_pipeline(&document, &mut problems);
-        let targets = read_targets(&document, registry, &mut problems);
+        let targets = targets::read(&document, registry, &mut problems);
         let output_paths = output_paths(&targets);
         let selection = choice.as_ref().map(|choice| choice.targets.clone());
         let mut pipeline = Self {
@@ -339,106 +340,6 @@ fn unknown_target(name: &str, known: &[&str]) -> Diagnostic {
     }
 }
 
-/// Lays the selected environment over the tree and returns the selected `[pipelines.NAME]`.
-fn select(
-    document: &mut Document,
-    options: &LoadOptions,
-    problems: &mut Vec<Diagnostic>,
-) -> Option<schema::PipelineChoiceTable> {
-    let choice = options
-        .pipeline
-        .as_ref()
-        .and_then(|name| select_choice(document, name, problems));
-    let own = document.root.get("environment");
-    let asked = options.environment.clone().or_else(|| {
-        choice
-            .as_ref()
-            .and_then(|choice| choice.environment.clone())
-    });
-    let name = asked
-        .clone()
-        .or_else(|| own.and_then(Node::text).map(ToOwned::to_owned))?;
-    let environments = document.root.get("environments").and_then(Node::table);
-    let known: Vec<&str> = environments
-        .into_iter()
-        .flatten()
-        .map(|entry| entry.key.as_str())
-        .collect();
-    let selected = document
-        .root
-        .get("environments")
-        .and_then(|environments| environments.get(&name))
-        .cloned();
-    match selected {
-        Some(over) => normalize::overlay(&mut document.root, &over),
-        // A name without any `[environments]` is a label and overrides nothing.
-        None if known.is_empty() && asked.is_none() => {}
-        None => {
-            let problem = Diagnostic::error(
-                "config.environments.unknown",
-                format!("there is no `[environments.{name}]`"),
-            );
-            let problem = match nearest(&name, known.iter().copied()) {
-                Some(near) => problem.help(format!("did you mean `{near}`?")),
-                None if known.is_empty() => problem.help(format!("add `[environments.{name}]`")),
-                None => problem.help(format!("environments: {}", list(&known))),
-            };
-            let span = document.root.locate(&["environment"]);
-            problems.push(if asked.is_none() {
-                document.place(problem, &span)
-            } else {
-                problem
-            });
-        }
-    }
-    if let Some(entries) = document.root.table_mut() {
-        // The choice that was made is the pipeline's environment from here on.
-        let value = Node {
-            value: document::NodeValue::Scalar(Value::from(name)),
-            span: 0..0,
-        };
-        match entries.iter_mut().find(|entry| entry.key == "environment") {
-            Some(entry) => entry.value.value = value.value,
-            None => entries.push(document::Entry {
-                key: "environment".into(),
-                key_span: 0..0,
-                value,
-            }),
-        }
-    }
-    choice
-}
-
-fn select_choice(
-    document: &Document,
-    name: &str,
-    problems: &mut Vec<Diagnostic>,
-) -> Option<schema::PipelineChoiceTable> {
-    let pipelines = document.root.get("pipelines");
-    match pipelines.and_then(|pipelines| pipelines.get(name)) {
-        // A wrong shape is reported with that of the whole file.
-        Some(node) => serde_json::from_value(node.to_json()).ok(),
-        None => {
-            let known: Vec<&str> = pipelines
-                .and_then(Node::table)
-                .into_iter()
-                .flatten()
-                .map(|entry| entry.key.as_str())
-                .collect();
-            let problem = Diagnostic::error(
-                "config.pipelines.unknown",
-                format!("there is no `[pipelines.{name}]`"),
-            );
-            problems.push(match nearest(name, known.iter().copied()) {
-                Some(near) => problem.help(format!("did you mean `{near}`?")),
-                None if known.is_empty() => problem.help(format!("add `[pipelines.{name}]`")),
-                None => problem.help(format!("pipelines: {}", list(&known))),
-            });
-            None
-        }
-    }
-}
-
 fn read_pipeline(document: &Document, problems: &mut Vec<Diagnostic>) -> PipelineTable {
     let name = format!("`{}`", document.path);
     let violations =
@@ -480,131 +381,4 @@ fn read_pipeline(document: &Document, problems: &mut Vec<Diagnostic>) -> Pipelin
     } else {
         PipelineTable::default()
     }
-}
-
-fn read_targets(
-    document: &Document,
-    registry: &Registry,
-    problems: &mut Vec<Diagnostic>,
-) -> Vec<TargetSpec> {
-    let entries = document.root.get("targets").and_then(Node::table);
-    let mut targets = Vec::new();
-    for entry in entries.into_iter().flatten() {
-        if entry.value.table().is_none() {
-            continue;
-        }
-        targets.push(target_spec(document, &entry.key, &entry.value, problems));
-        let Some(kind) = entry.value.get("type") else {
-            let problem = Diagnostic::error(
-                "config.required",
-                format!("target `{}` has no `type`", entry.key),
-            )
-            .help(format!("add `type = ..`: {}", list(&registry.kinds())));
-            problems.push(document.place(problem, &entry.key_span));
-            continue;
-        };
-        let description = kind.text().and_then(|kind| registry.description(kind));
-        let Some(description) = description else {
-            problems.push(document.place(unknown_kind(&entry.key, kind, registry), &kind.span));
-            continue;
-        };
-        let schema = schema::target_schema(description);
-        let name = format!("target `{}`", entry.key);
-        let violations = shape::check_shape(document, &entry.value, &schema, &name);
-        problems.extend(violations.into_iter().map(|mut problem| {
-            problem.target = Some(entry.key.clone());
-            problem
-        }));
-    }
-    targets
-}
-
-fn unknown_kind(target: &str, kind: &Node, registry: &Registry) -> Diagnostic {
-    let Some(kind) = kind.text() else {
-        return Diagnostic::error(
-            "config.type",
-            format!("`type` of target `{target}` is a text"),
-        );
-    };
-    let kinds = registry.kinds();
-    let problem = Diagnostic::error(
-        "config.kind.unknown",
-        format!("target `{target}` is of an unknown type `{kind}`"),
-    );
-    match nearest(kind, kinds.iter().copied()) {
-        Some(near) => problem.help(format!("did you mean `{near}`?")),
-        None => problem.help(format!("known types: {}", list(&kinds))),
-    }
-}
-
-/// A target as far as it can be read, so that its graph and paths are checked whatever else is
-/// wrong with it.
-fn target_spec(
-    document: &Document,
-    name: &str,
-    node: &Node,
-    problems: &mut Vec<Diagnostic>,
-) -> TargetSpec {
-    let text = |key: &str| node.get(key).and_then(Node::text);
-    let mut path = |key: &str| match ProjectPath::parse(text(key)?) {
-        Ok(path) => Some(path),
-        Err(error) => {
-            let mut problem = Diagnostic::error(
-                "config.path",
-                format!("`{key}` of target `{name}`: {error}"),
-            )
-            .help("paths are relative to synth.toml and stay below its directory");
-            problem.target = Some(name.to_owned());
-            problems.push(document.place(problem, &node.locate(&[key])));
-            None
-        }
-    };
-    let (source_path, output_path) = (path("source_path"), path("output_path"));
-    let kind = text("type").unwrap_or_default();
-    let mut target = TargetSpec::new(name, kind, source_path.unwrap_or_default());
-    if let Some(output_path) = output_path {
-        target.output_path = output_path;
-    }
-    let texts = |key: &str| match node.get(key).map(|node| &node.value) {
-        Some(document::NodeValue::List(items)) => items
-            .iter()
-            .filter_map(|item| item.text().map(ToOwned::to_owned))
-            .collect(),
-        _ => Vec::new(),
-    };
-    target.dependencies = texts("dependencies");
-    target.needs = texts("needs");
-    for variable in node
-        .get("environment")
-        .and_then(Node::table)
-        .into_iter()
-        .flatten()
-    {
-        if let Some(value) = variable.value.text() {
-            if variable.key.is_empty() || variable.key.contains(['=', '\0']) || value.contains('\0')
-            {
-                let mut problem = Diagnostic::error(
-                    "config.environment",
-                    format!(
-                        "`{}` of target `{name}` can't be a variable",
-                        variable.key.escape_debug()
-                    ),
-                )
-                .help("a name is not empty and has no `=`; neither name nor value has a NUL");
-                problem.target = Some(name.to_owned());
-                problems.push(document.place(problem, &variable.key_span));
-                continue;
-            }
-            target
-                .environment
-                .insert(variable.key.clone(), value.to_owned());
-        }
-    }
-    if let Value::Object(settings) = node.to_json() {
-        target.settings = settings
-            .into_iter()
-            .filter(|(key, _)| !COMMON_KEYS.contains(&key.as_str()))
-            .collect();
-    }
-    target
 }

@@ -1,0 +1,138 @@
+//! The tables of targets: kinds looked up, settings checked against the kind's schema.
+
+use serde_json::Value;
+use synth_core::{Diagnostic, ProjectPath, TargetSpec};
+
+use super::document::{self, Document, Node};
+use super::schema::{self, COMMON_KEYS};
+use super::shape;
+use super::{list, nearest};
+use crate::Registry;
+
+/// Every target's table as far as it can be read; what is wrong with it goes to `problems`.
+pub(super) fn read(
+    document: &Document,
+    registry: &Registry,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<TargetSpec> {
+    let entries = document.root.get("targets").and_then(Node::table);
+    let mut targets = Vec::new();
+    for entry in entries.into_iter().flatten() {
+        if entry.value.table().is_none() {
+            continue;
+        }
+        targets.push(target_spec(document, &entry.key, &entry.value, problems));
+        let Some(kind) = entry.value.get("type") else {
+            let problem = Diagnostic::error(
+                "config.required",
+                format!("target `{}` has no `type`", entry.key),
+            )
+            .help(format!("add `type = ..`: {}", list(&registry.kinds())));
+            problems.push(document.place(problem, &entry.key_span));
+            continue;
+        };
+        let description = kind.text().and_then(|kind| registry.description(kind));
+        let Some(description) = description else {
+            problems.push(document.place(unknown_kind(&entry.key, kind, registry), &kind.span));
+            continue;
+        };
+        let schema = schema::target_schema(description);
+        let name = format!("target `{}`", entry.key);
+        let violations = shape::check_shape(document, &entry.value, &schema, &name);
+        problems.extend(violations.into_iter().map(|mut problem| {
+            problem.target = Some(entry.key.clone());
+            problem
+        }));
+    }
+    targets
+}
+
+fn unknown_kind(target: &str, kind: &Node, registry: &Registry) -> Diagnostic {
+    let Some(kind) = kind.text() else {
+        return Diagnostic::error(
+            "config.type",
+            format!("`type` of target `{target}` is a text"),
+        );
+    };
+    let kinds = registry.kinds();
+    let problem = Diagnostic::error(
+        "config.kind.unknown",
+        format!("target `{target}` is of an unknown type `{kind}`"),
+    );
+    match nearest(kind, kinds.iter().copied()) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem.help(format!("known types: {}", list(&kinds))),
+    }
+}
+
+/// A target as far as it can be read, so that its graph and paths are checked whatever else is
+/// wrong with it.
+fn target_spec(
+    document: &Document,
+    name: &str,
+    node: &Node,
+    problems: &mut Vec<Diagnostic>,
+) -> TargetSpec {
+    let text = |key: &str| node.get(key).and_then(Node::text);
+    let mut path = |key: &str| match ProjectPath::parse(text(key)?) {
+        Ok(path) => Some(path),
+        Err(error) => {
+            let mut problem = Diagnostic::error(
+                "config.path",
+                format!("`{key}` of target `{name}`: {error}"),
+            )
+            .help("paths are relative to synth.toml and stay below its directory");
+            problem.target = Some(name.to_owned());
+            problems.push(document.place(problem, &node.locate(&[key])));
+            None
+        }
+    };
+    let (source_path, output_path) = (path("source_path"), path("output_path"));
+    let kind = text("type").unwrap_or_default();
+    let mut target = TargetSpec::new(name, kind, source_path.unwrap_or_default());
+    if let Some(output_path) = output_path {
+        target.output_path = output_path;
+    }
+    let texts = |key: &str| match node.get(key).map(|node| &node.value) {
+        Some(document::NodeValue::List(items)) => items
+            .iter()
+            .filter_map(|item| item.text().map(ToOwned::to_owned))
+            .collect(),
+        _ => Vec::new(),
+    };
+    target.dependencies = texts("dependencies");
+    target.needs = texts("needs");
+    for variable in node
+        .get("environment")
+        .and_then(Node::table)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(value) = variable.value.text() {
+            if variable.key.is_empty() || variable.key.contains(['=', '\0']) || value.contains('\0')
+            {
+                let mut problem = Diagnostic::error(
+                    "config.environment",
+                    format!(
+                        "`{}` of target `{name}` can't be a variable",
+                        variable.key.escape_debug()
+                    ),
+                )
+                .help("a name is not empty and has no `=`; neither name nor value has a NUL");
+                problem.target = Some(name.to_owned());
+                problems.push(document.place(problem, &variable.key_span));
+                continue;
+            }
+            target
+                .environment
+                .insert(variable.key.clone(), value.to_owned());
+        }
+    }
+    if let Value::Object(settings) = node.to_json() {
+        target.settings = settings
+            .into_iter()
+            .filter(|(key, _)| !COMMON_KEYS.contains(&key.as_str()))
+            .collect();
+    }
+    target
+}

@@ -1,0 +1,13 @@
+//! Whole builds through the public interface.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of a test fail it where they stand"
+)]
+
+mod caching;
+mod outputs;
+mod processes;
+mod scheduling;
+mod workspace;

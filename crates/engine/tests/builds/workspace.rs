@@ -1,0 +1,180 @@
+//! A workspace with a store of its own, and a kind whose targets are shell scripts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use synth_core::{
+    Action, BuildTarget, Diagnostic, Exec, InputSource, Native, NativeOutcome, Phase, Plan,
+    PlanContext, RunContext, SourceFiles, TargetDescription, TargetSpec, ToolRequest,
+};
+use synth_engine::{BuildOptions, BuildReport, LoadOptions, Pipeline, Registry, TargetStatus};
+
+/// A target whose `script` leaves its outputs in `out`.
+pub(crate) struct Script;
+
+#[derive(Deserialize)]
+struct Settings {
+    script: String,
+    #[serde(default)]
+    timeout: Option<u64>,
+    #[serde(default = "once")]
+    attempts: u32,
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl BuildTarget for Script {
+    fn describe(&self) -> TargetDescription {
+        TargetDescription {
+            kind: "script".into(),
+            crate_name: "script".into(),
+            version: semver::Version::new(1, 0, 0),
+            description: "Runs a script".into(),
+            settings_schema: serde_json::json!({
+                "type": "object",
+                "properties": {
+                    "script": {"type": "string"},
+                    "timeout": {"type": "integer"},
+                    "attempts": {"type": "integer"},
+                },
+                "required": ["script"],
+            }),
+            setting_aliases: Vec::new(),
+        }
+    }
+
+    fn validate(&self, target: &TargetSpec, _: &dyn PlanContext) -> Vec<Diagnostic> {
+        if target.settings["script"] == "invalid" {
+            return vec![Diagnostic::error("script.invalid", "no script").at_setting(["script"])];
+        }
+        Vec::new()
+    }
+
+    fn plan(
+        &self,
+        target: &TargetSpec,
+        context: &dyn PlanContext,
+    ) -> Result<Plan, Vec<Diagnostic>> {
+        let settings: Settings = target.settings_as().map_err(|problem| vec![problem])?;
+        let shell = ToolRequest::named("sh").version_arguments::<String>([]);
+        let shell = context.tool(&shell).map_err(|error| {
+            vec![Diagnostic::error("tool.missing", "no shell").caused_by(&error)]
+        })?;
+        let exec = Exec::new(["sh", "-c", &settings.script]).variables(target.environment.clone());
+        let sources = SourceFiles::below(target.source_path.clone());
+        let mut action = Action::new("run", Phase::Build, "run the script", exec)
+            .input("src", InputSource::Source(sources))
+            .output_directory("out", "out")
+            .tool(shell);
+        for name in &target.needs {
+            let from = InputSource::Target { name: name.clone() };
+            action = action.input(format!("needs/{name}"), from);
+        }
+        if let Some(seconds) = settings.timeout {
+            action = action.timeout_seconds(seconds);
+        }
+        action.retry.attempts = settings.attempts;
+        Ok(Plan::default()
+            .action(action)
+            .export("run", "out", "")
+            .artifact("file", "*.txt"))
+    }
+
+    fn run(&self, _: &Native, _: &dyn RunContext) -> Result<NativeOutcome, Vec<Diagnostic>> {
+        Ok(NativeOutcome::quiet())
+    }
+}
+
+/// A workspace with a store of its own, in a directory whose name has a space.
+pub(crate) struct Workspace {
+    pub(crate) directory: tempfile::TempDir,
+}
+
+impl Workspace {
+    pub(crate) fn new(config: &str) -> Self {
+        let directory = tempfile::Builder::new().prefix("a b").tempdir().unwrap();
+        let workspace = Self { directory };
+        workspace.write("project/synth.toml", config);
+        workspace.write("project/src/input.txt", "one");
+        workspace
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.directory.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn project(&self) -> std::path::PathBuf {
+        self.directory.path().join("project")
+    }
+
+    pub(crate) fn read(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.project().join(path)).ok()
+    }
+
+    pub(crate) fn load(&self) -> Result<Pipeline, Vec<Diagnostic>> {
+        let registry = Registry::new().with(Arc::new(Script));
+        Pipeline::load(&self.project(), &LoadOptions::default(), &registry)
+    }
+
+    pub(crate) fn build(&self) -> BuildReport {
+        self.build_with(BuildOptions::default())
+    }
+
+    pub(crate) fn build_with(&self, options: BuildOptions) -> BuildReport {
+        self.try_build(options)
+            .unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    pub(crate) fn build_with_store(&self, store: &Path) -> BuildReport {
+        self.build_with(BuildOptions {
+            store: Some(store.to_owned()),
+            ..BuildOptions::default()
+        })
+    }
+
+    pub(crate) fn try_build(&self, options: BuildOptions) -> Result<BuildReport, Vec<Diagnostic>> {
+        let registry = Registry::new().with(Arc::new(Script));
+        let own = self.directory.path().join("the store");
+        let options = BuildOptions {
+            store: Some(options.store.unwrap_or(own)),
+            ..options
+        };
+        tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(synth_engine::build(&self.load()?, &registry, &options))
+            .map_err(synth_engine::BuildError::into_diagnostics)
+    }
+}
+
+pub(crate) fn statuses(report: &BuildReport) -> Vec<(&str, TargetStatus)> {
+    let targets = report.targets.iter();
+    targets
+        .map(|target| (target.name.as_str(), target.status))
+        .collect()
+}
+
+/// A pipeline of script targets, each `name | needs | script`.
+pub(crate) fn pipeline(head: &str, targets: &[&str]) -> String {
+    let mut text = format!("{head}\n");
+    for target in targets {
+        let mut parts = target.splitn(3, '|').map(str::trim);
+        let (name, needs, script) = (parts.next(), parts.next(), parts.next());
+        let needs: Vec<String> = needs
+            .unwrap()
+            .split_whitespace()
+            .map(|need| format!("{need:?}"))
+            .collect();
+        text.push_str(&format!(
+            "[targets.{}]\ntype = \"script\"\nsource_path = \"src\"\nneeds = [{}]\nscript = '''{}'''\n",
+            name.unwrap(),
+            needs.join(", "),
+            script.unwrap()
+        ));
+    }
+    text
+}
