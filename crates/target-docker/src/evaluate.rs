@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use synth_core::Diagnostic;
 
 use crate::dockerfile::{
-    CommandLine, Copy, CopySource, Dockerfile, Heredoc, Instruction, Run, SourceText, Statement,
-    expand, expand_only,
+    CommandLine, Copy, CopySource, Dockerfile, Expanded, Heredoc, Instruction, Run, SourceText,
+    Statement, expand, expand_only,
 };
 use crate::image_config;
 use crate::mode::ModeChange;
@@ -167,11 +167,11 @@ impl Statements<'_, '_> {
     }
 
     fn expand(&mut self, text: &str) -> Result<String, Diagnostic> {
-        Ok(self.expand_words(text)?.0)
+        Ok(self.expand_now(text)?.text)
     }
 
-    /// The text as one, and as words.
-    fn expand_words(&mut self, text: &str) -> Result<(String, Vec<String>), Diagnostic> {
+    /// What the text means with what is known now.
+    fn expand_now(&mut self, text: &str) -> Result<Expanded, Diagnostic> {
         let state = &*self.state;
         let escape = self.evaluator.dockerfile.escape;
         let expanded = expand(text, &|name: &str| state.value(name), escape)
@@ -188,7 +188,15 @@ impl Statements<'_, '_> {
                 )));
             }
         }
-        Ok((expanded.text, expanded.words))
+        Ok(expanded)
+    }
+
+    /// The text with its variables replaced; none when it takes one from a base image that is not
+    /// known yet, so that nothing can be said about it.
+    fn expand_known(&mut self, text: &str) -> Result<Option<String>, Diagnostic> {
+        let expanded = self.expand_now(text)?;
+        let known = !self.state.base_unknown || expanded.undefined.is_empty();
+        Ok(known.then_some(expanded.text))
     }
 
     fn evaluate(&mut self, own_command: &mut bool) -> Result<Option<Change>, Diagnostic> {
@@ -203,11 +211,12 @@ impl Statements<'_, '_> {
             Instruction::Run(run) => return self.run(run).map(Some),
             Instruction::WorkingDirectory(path) => return self.working_directory(path).map(Some),
             Instruction::User(user) => {
-                let user = self.expand(user)?;
-                if user.is_empty() {
-                    return Err(self.error("user.empty", "`USER` names no user"));
+                if let Some(user) = self.expand_known(user)? {
+                    if user.is_empty() {
+                        return Err(self.error("user.empty", "`USER` names no user"));
+                    }
+                    self.state.config.user = user;
                 }
-                self.state.config.user = user;
             }
             Instruction::Expose(ports) => self.expose(ports)?,
             Instruction::Volumes(volumes) => {
@@ -262,7 +271,9 @@ impl Statements<'_, '_> {
     }
 
     fn working_directory(&mut self, path: &str) -> Result<Change, Diagnostic> {
-        let path = self.expand(path)?;
+        let Some(path) = self.expand_known(path)? else {
+            return Ok(Change::Configuration);
+        };
         if path.is_empty() {
             return Err(self.error("workdir.empty", "`WORKDIR` names no directory"));
         }
@@ -273,7 +284,9 @@ impl Statements<'_, '_> {
     }
 
     fn stop_signal(&mut self, signal: &str) -> Result<(), Diagnostic> {
-        let signal = self.expand(signal)?;
+        let Some(signal) = self.expand_known(signal)? else {
+            return Ok(());
+        };
         if !image_config::is_signal(&signal) {
             return Err(self
                 .error("stopsignal", format!("`{signal}` is not a signal"))
@@ -300,10 +313,16 @@ impl Statements<'_, '_> {
         // All values of one instruction see the variables from before it.
         let mut values = Vec::new();
         for (name, value) in pairs {
-            values.push((self.expand(name)?, self.expand(value)?));
+            values.push((self.expand(name)?, self.expand_known(value)?));
         }
         for (name, value) in values {
-            image_config::set_variable(&mut self.state.config, &name, &value);
+            match value {
+                Some(value) => {
+                    image_config::set_variable(&mut self.state.config, &name, &value);
+                }
+                // As little known as what it is made of.
+                None => image_config::remove_variable(&mut self.state.config, &name),
+            }
         }
         Ok(())
     }
@@ -317,8 +336,11 @@ impl Statements<'_, '_> {
     }
 
     fn expose(&mut self, text: &str) -> Result<(), Diagnostic> {
-        let (_, words) = self.expand_words(text)?;
-        for word in words {
+        let expanded = self.expand_now(text)?;
+        if self.state.base_unknown && !expanded.undefined.is_empty() {
+            return Ok(());
+        }
+        for word in expanded.words {
             let ports = image_config::ports(&word).map_err(|reason| {
                 self.error("expose", reason)
                     .help("write `80`, `53/udp` or `8000-8010`")
@@ -360,7 +382,9 @@ impl Statements<'_, '_> {
                 CopySource::Heredoc(heredoc) => self.heredoc(heredoc)?,
             });
         }
-        let written = self.expand(&copy.destination)?;
+        // Where it goes is of no interest before the base image is read; any directory will do.
+        let written = self.expand_known(&copy.destination)?;
+        let written = written.unwrap_or_else(|| "/".to_owned());
         if written.is_empty() {
             return Err(self.error("copy.destination", "the destination is empty"));
         }
@@ -377,8 +401,11 @@ impl Statements<'_, '_> {
                 .help(format!("write `{written}/`")));
         }
         let mode = match &copy.mode {
+            Some(mode) => self.expand_known(mode)?,
+            None => None,
+        };
+        let mode = match mode {
             Some(mode) => {
-                let mode = self.expand(mode)?;
                 Some(ModeChange::parse(&mode).map_err(|reason| self.error("chmod", reason))?)
             }
             None => None,

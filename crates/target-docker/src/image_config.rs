@@ -32,6 +32,13 @@ pub(crate) fn set_variable(config: &mut ContainerConfig, name: &str, value: &str
     }
 }
 
+/// Takes a variable out of `Env`.
+pub(crate) fn remove_variable(config: &mut ContainerConfig, name: &str) {
+    config
+        .env
+        .retain(|entry| entry.split_once('=').is_none_or(|(key, _)| key != name));
+}
+
 /// Sets the labels of the settings; what the image's history says about it, if there are any.
 pub(crate) fn set_labels(
     config: &mut ContainerConfig,

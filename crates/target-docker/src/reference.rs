@@ -28,10 +28,7 @@ pub(crate) fn check(name: &str) -> Result<(), String> {
         return Err("a digest can't be chosen, only a name and a tag".into());
     }
     let (path, tag) = match tag(name) {
-        Some(tag) => (
-            name.strip_suffix(tag).unwrap_or(name).trim_end_matches(':'),
-            tag,
-        ),
+        Some(tag) => (name.get(..name.len() - tag.len() - 1).unwrap_or(name), tag),
         None => (name, "latest"),
     };
     let tag_is_valid = (1..=128).contains(&tag.len())
@@ -92,6 +89,7 @@ mod tests {
             "App",
             "app:",
             "app:-1",
+            "app::1",
             "a//b",
             "app@sha256:00",
             "-app",

@@ -179,7 +179,12 @@ impl Settings {
     ) -> BTreeMap<String, NamedContext> {
         let mut contexts = BTreeMap::new();
         for (name, text) in &self.build_contexts {
-            match named_context(text) {
+            let named = if is_context_name(name) {
+                named_context(text)
+            } else {
+                Err("its name is not a name, or parts of one with `/` between them".into())
+            };
+            match named {
                 Ok(context) => {
                     contexts.insert(name.to_ascii_lowercase(), context);
                 }
@@ -216,6 +221,11 @@ impl Settings {
     }
 }
 
+/// Whether a name can be a place among an action's inputs.
+fn is_context_name(name: &str) -> bool {
+    name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
 fn named_context(text: &str) -> Result<NamedContext, String> {
     let parse = |path: &str| ProjectPath::parse(path).map_err(|error| error.to_string());
     if let Some(rest) = text.strip_prefix("oci-layout://") {
@@ -241,6 +251,20 @@ fn named_context(text: &str) -> Result<NamedContext, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn context_names_stay_where_they_are_put() {
+        for (name, expected) in [
+            ("base", true),
+            ("registry.example/base:1", true),
+            ("", false),
+            ("../x", false),
+            ("a/../x", false),
+            ("/x", false),
+        ] {
+            assert_eq!(is_context_name(name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn named_contexts() {

@@ -50,6 +50,9 @@ pub(crate) fn expand_only(
     expand_with(text, variables, escape, false)
 }
 
+/// How deep `${A:-${B:-..}}` may be nested; each level takes some of the stack.
+const MOST_NESTED: usize = 100;
+
 fn expand_with(
     text: &str,
     variables: &dyn Variables,
@@ -62,6 +65,7 @@ fn expand_with(
         escape,
         quotes,
         undefined: BTreeSet::new(),
+        nested: 0,
     };
     let mut output = Output::default();
     expander.until(None, &mut output)?;
@@ -117,6 +121,7 @@ struct Expander<'a> {
     escape: char,
     quotes: bool,
     undefined: BTreeSet<String>,
+    nested: usize,
 }
 
 impl Expander<'_> {
@@ -211,7 +216,15 @@ impl Expander<'_> {
         if name.is_empty() {
             return Err("`${` is not followed by a variable's name".into());
         }
-        self.braced(&name)
+        if self.nested == MOST_NESTED {
+            return Err(format!(
+                "`${{{name}` is nested deeper than {MOST_NESTED} levels"
+            ));
+        }
+        self.nested += 1;
+        let value = self.braced(&name);
+        self.nested -= 1;
+        value
     }
 
     /// The rest of `${name...}`.
@@ -259,9 +272,10 @@ impl Expander<'_> {
         operator: Option<char>,
     ) -> Result<String, String> {
         let before = self.undefined.clone();
-        let word = self
-            .word('}')
-            .map_err(|_| format!("`${{{name}` has no closing `}}`"))?;
+        let word = self.word('}').map_err(|reason| match reason.as_str() {
+            "`}` is missing" => format!("`${{{name}` has no closing `}}`"),
+            _ => reason,
+        })?;
         if operator == Some('-') && value.is_some() {
             // A default that is not taken needs no variables.
             self.undefined = before;
@@ -455,6 +469,17 @@ mod tests {
         let undefined = |text: &str| expand(text, &variables, '\\').unwrap().undefined;
         assert_eq!(undefined("$NONE $A"), BTreeSet::from(["NONE".to_owned()]));
         assert!(undefined("${NONE:-a} ${A:-$NONE} ${NONE:+x}").is_empty());
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        let nested = |levels: usize| "${NONE:-".repeat(levels) + "x" + &"}".repeat(levels);
+        let deepest = expand(&nested(MOST_NESTED), &variables, '\\').unwrap();
+        assert_eq!(deepest.text, "x");
+        assert_eq!(
+            expand(&nested(100_000), &variables, '\\'),
+            Err("`${NONE` is nested deeper than 100 levels".into())
+        );
     }
 
     #[test]

@@ -75,6 +75,12 @@ fn chain(graph: &StageGraph) -> BTreeSet<usize> {
     chain
 }
 
+/// The stage that the result begins with, stages followed down.
+fn root(graph: &StageGraph) -> usize {
+    // A stage comes after the one that it begins with.
+    chain(graph).first().copied().unwrap_or(graph.target)
+}
+
 /// A stage that is done, or under way.
 #[derive(Clone, Default)]
 struct Built {
@@ -416,7 +422,8 @@ impl Builder<'_> {
         for layer in built.layers {
             self.writer.add(layer);
         }
-        let platform = self.graph.platforms.get(target);
+        // A stage that begins with another is for that one's platform.
+        let platform = self.graph.platforms.get(root(self.graph));
         let platform = platform.unwrap_or(&self.parameters.platform);
         let base = built.base.as_deref().map(|base| &base.config);
         let config = ImageConfig {

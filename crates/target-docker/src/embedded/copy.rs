@@ -280,12 +280,15 @@ impl Copier<'_> {
         let copied =
             File::create(&packed).and_then(|mut file| io::copy(&mut content.open()?, &mut file));
         copied.map_err(broken)?;
-        // A compressed file that is no archive is copied as it is.
-        let unpacked = decompressed(&packed)
-            .and_then(|mut reader| io::copy(&mut reader, &mut File::create(&plain)?));
-        if unpacked.is_err() || !layer::is_archive(&plain).map_err(broken)? {
+        let mut output = File::create(&plain).map_err(broken)?;
+        let unpacked =
+            decompressed(&packed).and_then(|mut reader| io::copy(&mut reader, &mut output));
+        // A compressed file that is no archive is copied as it is; an archive that ends too early
+        // is an error.
+        if !layer::is_archive(&plain).map_err(broken)? {
             return Ok(false);
         }
+        unpacked.map_err(broken)?;
         target.make_directory(destination)?;
         let mut unpacked = Tree::default();
         for (path, entry) in layer::read_archive(&plain).map_err(broken)? {

@@ -108,6 +108,7 @@ pub(crate) fn apply(tree: &mut Tree, blob: &Path, scratch: &Path) -> io::Result<
         if paths::split(&name).1.starts_with(WHITEOUT) {
             continue;
         }
+        let name = place(tree, &name)?;
         let node = match entry {
             ArchiveEntry::Node(node) => node,
             ArchiveEntry::HardLink(target) => match tree.get(&target) {
@@ -125,6 +126,21 @@ pub(crate) fn apply(tree: &mut Tree, blob: &Path, scratch: &Path) -> io::Result<
         tree.insert(&name, node);
     }
     Ok(())
+}
+
+/// Where an entry of a layer comes to be: links above it are followed, and directories above it
+/// that no layer has an entry for are made.
+fn place(tree: &mut Tree, name: &str) -> io::Result<String> {
+    let (directory, last) = paths::split(name);
+    let directory = tree
+        .resolve(directory, true)
+        .map_err(|error| invalid(format!("`{name}` has no place: {error}")))?;
+    let mut missing = directory.as_str();
+    while tree.get(missing).is_none() {
+        tree.insert(missing, Node::directory(0, 0, 0));
+        missing = paths::split(missing).0;
+    }
+    Ok(paths::join(&directory, last))
 }
 
 /// An entry of an archive.
@@ -240,4 +256,44 @@ fn text(bytes: &[u8]) -> io::Result<String> {
 
 fn invalid(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_come_to_be_where_links_lead_and_directories_are_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(0);
+        let mut link = header.clone();
+        link.set_entry_type(tar::EntryType::Symlink);
+        archive.append_link(&mut link, "lib", "usr/lib").unwrap();
+        for name in ["lib/a", "srv/deep/b"] {
+            archive.append_data(&mut header, name, io::empty()).unwrap();
+        }
+        let blob = directory.path().join("blob");
+        fs::write(&blob, archive.into_inner().unwrap()).unwrap();
+        let mut tree = Tree::default();
+        apply(&mut tree, &blob, &directory.path().join("archive")).unwrap();
+        let names: Vec<&str> = tree.below("").map(|(name, _)| name).collect();
+        assert_eq!(
+            names,
+            [
+                "lib",
+                "srv",
+                "srv/deep",
+                "srv/deep/b",
+                "usr",
+                "usr/lib",
+                "usr/lib/a"
+            ]
+        );
+    }
 }

@@ -6,6 +6,8 @@ use crate::dockerfile::{Dockerfile, Instruction};
 /// Puts `stages` (one `FROM` a line) before the first `FROM`, so that what is before stays global.
 pub(crate) fn with_stages(text: &str, dockerfile: &Dockerfile, stages: &[String]) -> String {
     let first = dockerfile.stages.first().map_or(1, |stage| stage.line);
+    // A byte order mark is one at the very start only.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     for (line, numbers) in numbered(dockerfile) {
         // Flags are on their instruction's first line or on those that continue it, in order.
@@ -100,6 +102,8 @@ mod tests {
           --mount=from=12,target=/c true
         COPY --from=api x /
         "#);
+        let marked = with_stages("\u{feff}FROM a", &dockerfile, &[]);
+        assert_eq!(marked, "FROM a\n");
         assert_eq!(target("0", &dockerfile, 2), "2");
         assert_eq!(target("build", &dockerfile, 2), "build");
     }

@@ -44,6 +44,7 @@ pub(crate) struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) media_type: Option<String>,
     pub(crate) config: Descriptor,
+    #[serde(default, deserialize_with = "null_is_default")]
     pub(crate) layers: Vec<Descriptor>,
 }
 
@@ -152,6 +153,8 @@ pub(crate) struct Healthcheck {
 pub(crate) struct RootFs {
     #[serde(rename = "type")]
     pub(crate) kind: String,
+    /// Absent, or null, where an image has no layers and Go wrote it.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub(crate) diff_ids: Vec<String>,
 }
 
@@ -198,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_others_add_and_nulls_are_read() {
-        let text = r#"{"architecture":"amd64","os":"linux","config":{"Env":null,"OnBuild":null,"ArgsEscaped":true},"rootfs":{"type":"layers","diff_ids":[]}}"#;
+        let text = r#"{"architecture":"amd64","os":"linux","config":{"Env":null,"OnBuild":null,"ArgsEscaped":true},"rootfs":{"type":"layers","diff_ids":null}}"#;
         let config: ImageConfig = serde_json::from_str(text).unwrap();
         assert_eq!(
             serde_json::to_string(&config.config).unwrap(),

@@ -227,7 +227,8 @@ fn archives_are_unpacked_by_add_alone() {
         ),
         ("plain.gz", "not compressed"),
     ]);
-    project.write("x.tgz", gzip.finish().unwrap()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    project.write("x.tgz", &gzip).unwrap();
     project.write("x.bz2", bzip.finish().unwrap()).unwrap();
     let image = built(&project);
     let copied = image.layers().pop().unwrap_or_default().join("\n");
@@ -243,6 +244,14 @@ fn archives_are_unpacked_by_add_alone() {
         644 0:0 @0 plain "not compressed"
         "#);
     assert!(copied.contains("600 0:0 @0 kept/x.tgz"), "{copied}");
+
+    project.write("x.tgz", &gzip[..gzip.len() - 9]).unwrap();
+    let problems = build(&project, &target(), &BTreeMap::new()).err();
+    let problems = problems.unwrap_or_default();
+    assert!(
+        problems.starts_with("error[docker.add.archive]: the archive `x.tgz` can't be unpacked"),
+        "{problems}"
+    );
 }
 
 #[test]

@@ -224,6 +224,60 @@ fn an_image_begins_with_a_layout_of_the_project_or_of_a_needed_target() {
 }
 
 #[test]
+fn variables_of_a_base_say_where_and_who_but_not_what() {
+    let base = project(&[(
+        "Dockerfile",
+        "FROM scratch\nENV HERE=/opt/shop WHO=7 PORT=80 MODE=600 STOP=SIGINT WHAT=a\n",
+    )]);
+    let base = built(&base);
+    let needs = BTreeMap::from([("base", base.layout())]);
+    let needs = needs.iter().map(|(name, path)| (*name, path.as_path()));
+    let needs: BTreeMap<_, _> = needs.collect();
+    let target = target().need("base");
+    let text = "FROM base\nUSER $WHO\nWORKDIR $HERE\nEXPOSE $PORT/udp\nSTOPSIGNAL $STOP\n\
+                COPY --chmod=$MODE a b $HERE/in/\nENV DIR=$HERE/\nCOPY a b $DIR\n";
+    let project = project(&[("Dockerfile", text), ("a", "a"), ("b", "b")]);
+    let image = build(&project, &target, &needs).unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_snapshot!(layers(&image), @r#"
+        755 7:7 @0 opt/
+        755 7:7 @0 opt/shop/
+        --
+        755 7:7 @0 opt/
+        755 7:7 @0 opt/shop/
+        755 0:0 @0 opt/shop/in/
+        600 0:0 @0 opt/shop/in/a "a"
+        600 0:0 @0 opt/shop/in/b "b"
+        --
+        755 7:7 @0 opt/
+        755 7:7 @0 opt/shop/
+        644 0:0 @0 opt/shop/a "a"
+        644 0:0 @0 opt/shop/b "b"
+        "#);
+    let config = image.config().config;
+    assert_eq!(
+        (config.user.as_str(), config.stop_signal.as_str()),
+        ("7", "SIGINT")
+    );
+    assert!(config.exposed_ports.contains_key("80/udp"));
+    let text = "FROM base\nENV SOURCE=x/$WHAT\nCOPY $SOURCE /\n";
+    project.write("Dockerfile", text).unwrap();
+    let problems = build(&project, &target, &needs).err().unwrap_or_default();
+    assert!(
+        problems.contains("docker.copy.source.variable"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn a_stage_on_a_stage_is_for_its_platform() {
+    let project = project(&[(
+        "Dockerfile",
+        "FROM --platform=linux/s390x scratch AS one\nLABEL a=b\nFROM one\nLABEL c=d\n",
+    )]);
+    assert_eq!(built(&project).config().architecture, "s390x");
+}
+
+#[test]
 fn a_needed_target_that_is_no_image_is_no_base() {
     let needed = tempfile::tempdir().unwrap();
     let project = project(&[("Dockerfile", "FROM api\n")]);
