@@ -129,6 +129,10 @@ fn pattern_problems(settings: &Settings, problems: &mut Vec<Diagnostic>) {
         (vec!["include"], &settings.include),
         (vec!["exclude"], &settings.exclude),
         (vec!["ignore_links"], &settings.ignore_links),
+        (
+            vec!["install_inputs"],
+            settings.install_inputs.as_ref().unwrap_or(&none),
+        ),
         (vec!["minify", "exclude"], minify_exclude),
     ];
     for (key, patterns) in lists {

@@ -156,7 +156,10 @@ fn site_steps(mut plan: Plan, project: &Project<'_>) -> Plan {
     let path = match &settings.manifest {
         ManifestSetting::Switch(false) => return plan.export(last, TREE, "").artifact(SITE, ""),
         ManifestSetting::Switch(true) => None,
-        ManifestSetting::Path(path) => Some(path.clone()),
+        // In the form that files of the site have: whether its place is free is seen by that.
+        ManifestSetting::Path(path) => {
+            Some(ProjectPath::parse(path).map_or_else(|_| path.clone(), String::from))
+        }
     };
     plan.action(
         Action::new(

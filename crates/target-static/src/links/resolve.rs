@@ -147,7 +147,7 @@ impl<'a> Site<'a> {
             let mut candidates = indexes.map(|name| below(clean, name));
             return candidates
                 .find(|index| self.tree.has(index))
-                .ok_or_else(|| self.no_index(clean));
+                .map_or_else(|| self.no_index(clean), Ok);
         }
         let with_extension = format!("{clean}.html");
         if self.tree.has(&with_extension) {
@@ -160,18 +160,26 @@ impl<'a> Site<'a> {
         Err(self.nearest(clean))
     }
 
-    fn no_index(&self, directory: &str) -> Missing {
-        // `/about` may be a page beside a directory.
+    /// What answers for a directory without an index: `/about` may be a page beside it.
+    fn no_index(&self, directory: &str) -> Result<String, Missing> {
         let page = format!("{directory}.html");
-        if self.tree.has(&page) && !directory.is_empty() {
-            return Missing::Extension(page);
-        }
-        Missing::Index {
-            names: self.parameters.index_files.clone(),
+        let is_page = !directory.is_empty() && self.tree.has(&page);
+        match is_page {
+            true if self.parameters.clean_urls => Ok(page),
+            true => Err(Missing::Extension(page)),
+            false => Err(Missing::Index {
+                names: self.parameters.index_files.clone(),
+            }),
         }
     }
 
     fn nearest(&self, path: &str) -> Missing {
+        // A file whose name is followed by `/`.
+        if self.tree.has(path) {
+            return Missing::Nothing {
+                nearest: Some(path.to_owned()),
+            };
+        }
         let lower = path.to_lowercase();
         if let Some(file) = self.by_lower_case.get(&lower) {
             return Missing::Case((*file).to_owned());

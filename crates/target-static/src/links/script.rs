@@ -13,6 +13,26 @@ use url::Url;
 
 use super::reference::{Facts, Reference, Role};
 
+/// Modules that Node has, and no browser.
+const NODE_MODULES: [&str; 16] = [
+    "assert",
+    "buffer",
+    "child_process",
+    "crypto",
+    "fs",
+    "fs/promises",
+    "http",
+    "https",
+    "module",
+    "os",
+    "path",
+    "stream",
+    "url",
+    "util",
+    "vm",
+    "worker_threads",
+];
+
 /// Where a script is.
 pub(crate) struct Place<'a> {
     /// The file it is in.
@@ -85,7 +105,10 @@ impl<'a> Visit<'a> for Collector<'_> {
     }
 
     fn visit_import_expression(&mut self, expression: &ImportExpression<'a>) {
-        if let Expression::StringLiteral(literal) = &expression.source {
+        // Glue code for browsers and Node alike asks where it runs before it imports these.
+        if let Expression::StringLiteral(literal) = &expression.source
+            && !NODE_MODULES.contains(&literal.value.as_str())
+        {
             self.import(literal);
         }
         walk::walk_import_expression(self, expression);
@@ -96,7 +119,9 @@ impl<'a> Visit<'a> for Collector<'_> {
             let first = expression.arguments.first();
             match name.name.as_str() {
                 "URL" if is_import_meta_url(expression.arguments.get(1)) => {
-                    if let Some(Argument::StringLiteral(literal)) = first {
+                    if let Some(Argument::StringLiteral(literal)) = first
+                        && !is_directory(&literal.value)
+                    {
                         let is_script = literal.value.ends_with("js");
                         let role = if is_script { Role::Script } else { Role::Asset };
                         self.refer(literal, self.place.base, role);
@@ -121,6 +146,11 @@ impl<'a> Visit<'a> for Collector<'_> {
     }
 }
 
+/// Whether an address is one that others are made from, not one that is fetched.
+fn is_directory(address: &str) -> bool {
+    address.ends_with('/') || matches!(address.rsplit('/').next(), Some("." | ".."))
+}
+
 /// `import.meta.url`.
 fn is_import_meta_url(argument: Option<&Argument<'_>>) -> bool {
     match argument {
@@ -140,7 +170,9 @@ mod tests {
         let text = r#"import a from "./a.js"; export * from './b.js'; export { c } from "./c.js";
 const d = await import("./d.js"); const no = await import("./" + name);
 const image = new URL("./e.png", import.meta.url); new Worker(new URL("f.js", import.meta.url));
-new Worker("no.js"); navigator.serviceWorker.register("/g.js"); new URL("no", base);"#;
+new Worker("no.js"); navigator.serviceWorker.register("/g.js"); new URL("no", base);
+const root = new URL("..", import.meta.url), assets = new URL("./assets/", import.meta.url);
+if (isNode) { const { createRequire } = await import("module"); }"#;
         let mut facts = Facts::default();
         let base = Url::parse("http://site.invalid/js/x.js").unwrap();
         let place = Place {

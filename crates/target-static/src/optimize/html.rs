@@ -376,6 +376,9 @@ mod tests {
             "<!--#include file=\"a.html\" -->",
             "<!-- ko if: x -->",
             "<!---->",
+            "<p>Hello, <!-- -->World</p>",
+            "<!--lit-part--><!--/lit-part-->",
+            "<!--astro:end-->",
             "<!-- @license MIT -->",
         ] {
             check(text, text);

@@ -8,6 +8,10 @@ use crate::text::offset;
 
 /// Minifies a JSON text (RFC 8259).
 pub(crate) fn minify(text: &str) -> Minified {
+    // A place that a script fills.
+    if text.trim().is_empty() {
+        return Minified::default();
+    }
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
         let line = error.line().saturating_sub(1);
         let offset = offset(text, line, error.column().saturating_sub(1));
@@ -53,6 +57,12 @@ mod tests {
             minify(text).text.unwrap(),
             @r#"{"a b":[1.0,12345678901234567890],"c\" d":"\\","e":1}"#
         );
+    }
+
+    #[test]
+    fn a_place_for_json_is_no_mistake() {
+        let minified = minify("\n  ");
+        assert!(minified.text.is_none() && minified.problems.is_empty());
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) const FRAME_ELEMENTS: [&str; 10] = [
 
 /// Comments that something reads: conditional comments, server-side includes, licenses, markers
 /// that scripts look for.
-pub(super) const KEPT_COMMENTS: [&str; 17] = [
+pub(super) const KEPT_COMMENTS: [&str; 24] = [
     "[",
     "]",
     "!",
@@ -41,6 +41,13 @@ pub(super) const KEPT_COMMENTS: [&str; 17] = [
     "sse",
     "/sse",
     "<",
+    "astro:",
+    "blazor:",
+    "lit-",
+    "/lit-",
+    "ngh",
+    "qv ",
+    "/qv",
 ];
 
 /// Whether a text lists digests of scripts or styles (Content Security Policy Level 3, section
@@ -82,7 +89,9 @@ pub(super) fn is_kept(comment: &str) -> bool {
     let inner = inner.trim_end_matches("-->");
     let lower = inner.trim_start().to_ascii_lowercase();
     is_other
-        || inner.is_empty()
+        // `<!---->` and `<!-- -->` part texts that a framework takes up again one by one.
+        || is_space(inner)
+        || inner == "/"
         || KEPT_COMMENTS.iter().any(|start| lower.starts_with(start))
         || lower.contains("@license")
         || lower.contains("@preserve")

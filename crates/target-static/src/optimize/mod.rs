@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use globset::GlobSet;
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use synth_core::{Diagnostic, NativeOutcome, RunContext};
 
@@ -184,7 +185,7 @@ fn not_utf8(shown: &str) -> Diagnostic {
 fn pinned_files(tree: &Tree) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
     let mut pinned = BTreeSet::new();
     for page in tree.files() {
-        if tree::file_type(page) != FileType::Html {
+        if !matches!(tree::file_type(page), FileType::Html | FileType::Xhtml) {
             continue;
         }
         let bytes = tree.bytes(page)?;
@@ -198,7 +199,8 @@ fn pinned_files(tree: &Tree) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
             {
                 let reference = [tag.value("src"), tag.value("href")].concat();
                 // Whatever the base path is: the end of the path names the file.
-                let path = reference.split(['?', '#']).next().unwrap_or("");
+                let path = reference.split(['?', '#']).next().unwrap_or("").trim();
+                let path = percent_decode_str(path).decode_utf8_lossy();
                 let path = path
                     .rsplit("./")
                     .next()

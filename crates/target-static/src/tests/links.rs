@@ -188,7 +188,27 @@ fn clean_addresses_are_a_choice() {
       help: there is `about.html`: add the extension to the link
       help: set clean_urls = true if your server answers without it
     "#);
-    build(&project(&files), &target().setting("clean_urls", true)).unwrap();
+    let clean = target().setting("clean_urls", true);
+    build(&project(&files), &clean).unwrap();
+
+    // A page beside the directory of the pages below it.
+    let files = [
+        ("index.html", "<a href=\"/blog\">a</a>"),
+        ("blog.html", "<a href=\"blog/first\">b</a>"),
+        ("blog/first.html", "<p>"),
+    ];
+    build(&project(&files), &clean).unwrap();
+}
+
+#[test]
+fn a_file_named_as_a_directory_is_not_there() {
+    let files = [("index.html", "<a href=\"a.txt/\">a</a>"), ("a.txt", "x")];
+    let problems = build(&project(&files), &target()).unwrap_err();
+    insta::assert_snapshot!(render(&problems), @r#"
+    error[static.link.missing] web/index.html:1:10 `a.txt/`
+      broken link: the site has no `a.txt/`
+      help: did you mean `a.txt`?
+    "#);
 }
 
 #[test]

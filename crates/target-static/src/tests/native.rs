@@ -138,6 +138,11 @@ fn a_file_named_with_its_digest_stays_as_it_is() {
     let site = build(&with(&page), &target()).unwrap();
     assert_eq!(site.files["js/a.js"], script);
 
+    let spaced = page.replace("/js/a.js", "js/a%20b.js");
+    let files = [("index.html", spaced.as_str()), ("js/a b.js", script)];
+    let site = build(&project(&files), &target()).unwrap();
+    assert_eq!(site.files["js/a b.js"], script);
+
     let wrong = page.replace("sha384-", "sha384-A");
     let problems = build(&with(&wrong), &target()).unwrap_err();
     insta::assert_snapshot!(render(&problems), @r#"
@@ -145,6 +150,14 @@ fn a_file_named_with_its_digest_stays_as_it_is() {
       no browser takes `/js/a.js`: its integrity attribute is wrong
       help: write integrity="sha384-8baL/fUSJ2sRgzwHLPUc8Kggi/FrUPmyKASrEb1kYFl9Bz5QlDg92v/39fNnOIBc"
     "#);
+}
+
+#[test]
+fn the_manifest_takes_no_files_place_however_that_is_written() {
+    let project = project(&[("index.html", "<p>")]);
+    let target = target().setting("manifest", "meta/../index.html");
+    let problems = build(&project, &target).unwrap_err();
+    assert_eq!(problems[0].code, "static.manifest.taken");
 }
 
 #[test]

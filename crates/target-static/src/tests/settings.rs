@@ -3,7 +3,7 @@
 use crate::StaticTarget;
 use synth_core::{BuildTarget, ProjectPath, TargetSpec};
 
-use super::pipeline::{project, render, target};
+use super::pipeline::{build, project, render, target};
 
 #[test]
 fn all_problems_are_told_at_once() {
@@ -35,6 +35,16 @@ fn all_problems_are_told_at_once() {
       `api` is mounted, but not needed
       help: add it: needs = ["api"]
     "#);
+}
+
+#[test]
+fn patterns_of_an_installation_are_checked_too() {
+    let target = target()
+        .setting("build_command", "make")
+        .setting("build_output", "out")
+        .setting("install_inputs", serde_json::json!(["["]));
+    let problems = build(&project(&[("index.html", "<p>")]), &target).unwrap_err();
+    assert_eq!(problems[0].code, "static.settings.pattern");
 }
 
 #[test]
