@@ -13,7 +13,7 @@ mod wheel_check;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use synth_core::{Diagnostic, Native, NativeOutcome, RunContext};
+use synth_core::{Concern, Diagnostic, Native, NativeOutcome, RunContext};
 
 /// Makes a source distribution reproducible, checks and unpacks it.
 pub(crate) const FINISH_SDIST: &str = "finish-sdist";
@@ -31,10 +31,13 @@ pub(crate) fn run(
         FINISH_SDIST => sdist::finish(&parameters(action)?, context),
         VALIDATE => wheel_check::validate(&parameters(action)?, context),
         COLLECT_NEEDED => collect_needed(context).map_err(|problem| vec![problem]),
-        other => Err(vec![Diagnostic::error(
-            "python.function",
-            format!("the python target has no function `{other}`"),
-        )]),
+        other => Err(vec![
+            Diagnostic::error(
+                "python.function",
+                format!("the python target has no function `{other}`"),
+            )
+            .concerning(Concern::Internal),
+        ]),
     }
 }
 
@@ -45,6 +48,7 @@ fn parameters<T: serde::de::DeserializeOwned>(action: &Native) -> Result<T, Vec<
                 "python.function",
                 format!("`{}` does not know its parameters", action.function),
             )
+            .concerning(Concern::Internal)
             .caused_by(&error),
         ]
     })
@@ -110,5 +114,6 @@ fn unwritable(path: &Path, error: &dyn std::error::Error) -> Diagnostic {
         "python.file.unwritable",
         format!("`{name}` can't be written"),
     )
+    .concerning(Concern::State)
     .caused_by(error)
 }

@@ -170,7 +170,7 @@ impl Planner<'_> {
         .output_directory("installer", "installer")
         .tool(self.python.clone())
         .with_network();
-        with_scripts(action, &["installer.py", "relocate.py"])
+        with_scripts(action, &["install.py", "installer.py", "relocate.py"])
     }
 
     pub(super) fn collect_needed(&self) -> Action {

@@ -23,3 +23,39 @@ pub(super) fn with_scripts(action: Action, names: &[&str]) -> Action {
         action.input(format!("tools/{name}"), inline((*text).to_owned()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+
+    use synth_core::testkit::TestProject;
+
+    use super::*;
+
+    #[test]
+    fn pip_is_not_told_to_install_for_the_user() {
+        let directory = TestProject::new().unwrap();
+        for (name, text) in SCRIPTS {
+            directory.write(&format!("tools/{name}"), text).unwrap();
+        }
+        let pip = "#!/bin/sh\nprintf %s \"$PIP_USER\" > said\n";
+        directory.write("installer/bin/python", pip).unwrap();
+        let path = directory.path().join("installer/bin/python");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        let status = Command::new("python3")
+            .args([
+                "-B",
+                "-c",
+                "import install; install.into('pip', 'env', [], True)",
+            ])
+            .current_dir(directory.path())
+            .env("PYTHONPATH", "tools")
+            .env("PIP_USER", "1")
+            .status();
+        assert!(status.unwrap().success());
+        let said = fs::read_to_string(directory.path().join("said")).unwrap();
+        assert_eq!(said, "0");
+    }
+}

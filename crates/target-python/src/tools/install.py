@@ -1,11 +1,20 @@
 """Runs the installer: uv, or the pip of the environment `installer`."""
 
+import os
 import pathlib
 import subprocess
 import sys
 
 PIP = ["installer/bin/python", "-m", "pip"]
 PIP_QUIET = ["--disable-pip-version-check", "--no-input", "--quiet"]
+
+
+def pip_environment() -> dict:
+    """The environment with `user = true` of the user's configuration overruled.
+
+    It is said for their own interpreter, and pip refuses it where there is an environment.
+    """
+    return dict(os.environ, PIP_USER="0")
 
 
 def into(installer: str, python: str, arguments: list, network: bool) -> int:
@@ -21,7 +30,7 @@ def into(installer: str, python: str, arguments: list, network: bool) -> int:
         command += ["--no-compile", "--no-warn-script-location"]
         if not network:
             command += ["--no-index", "--no-cache-dir"]
-    return subprocess.run([*command, *arguments]).returncode
+    return subprocess.run([*command, *arguments], env=pip_environment()).returncode
 
 
 def wheel(installer: str, directory: pathlib.Path) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import venv
 
+import install
 import relocate
 
 # `pip install --report` is stable and `pip --python` is there from this version on.
@@ -33,7 +34,7 @@ def main() -> int:
     if found is None or tuple(map(int, found.groups())) < OLDEST_PIP:
         oldest = ".".join(map(str, OLDEST_PIP))
         upgrade = [*pip, "install", "--upgrade", "--no-compile", f"pip>={oldest}"]
-        if subprocess.run(upgrade).returncode != 0:
+        if subprocess.run(upgrade, env=install.pip_environment()).returncode != 0:
             return 1
     relocate.environment(directory)
     return 0

@@ -110,7 +110,7 @@ def _normalized(name: str) -> str:
 
 
 def _run(command: list) -> None:
-    status = subprocess.run(command, stdout=sys.stderr)
+    status = subprocess.run(command, stdout=sys.stderr, env=install.pip_environment())
     if status.returncode != 0:
         sys.exit(status.returncode)
 
