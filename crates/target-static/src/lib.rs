@@ -16,6 +16,7 @@ mod plan;
 mod programs;
 mod project;
 mod settings;
+mod stack;
 #[cfg(test)]
 mod tests;
 mod text;

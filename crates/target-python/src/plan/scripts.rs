@@ -28,13 +28,13 @@ pub(super) fn with_scripts(action: Action, names: &[&str]) -> Action {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::process::Command;
 
     use synth_core::testkit::TestProject;
 
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_types, reason = "the scripts are tried out")]
     fn pip_is_not_told_to_install_for_the_user() {
         let directory = TestProject::new().unwrap();
         for (name, text) in SCRIPTS {
@@ -44,7 +44,7 @@ mod tests {
         directory.write("installer/bin/python", pip).unwrap();
         let path = directory.path().join("installer/bin/python");
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-        let status = Command::new("python3")
+        let status = std::process::Command::new("python3")
             .args([
                 "-B",
                 "-c",

@@ -18,6 +18,7 @@ use url::Url;
 use crate::plan::{SITE, TREE};
 use crate::project::{Address, Origin};
 use crate::settings::CheckMode;
+use crate::stack;
 use crate::tree::{self, FileType, Tree};
 use reference::{Facts, ImportMap, Reference, Role};
 use report::Report;
@@ -90,7 +91,7 @@ fn collect(
         let bytes = tree.bytes(file)?;
         let text = String::from_utf8_lossy(&bytes);
         let base = site.url_of(file);
-        match kind {
+        stack::roomy(|| match kind {
             FileType::Html | FileType::Xhtml => page::collect(file, &text, &base, &mut facts),
             FileType::Css => style::collect(file, &text, 0, &base, &mut facts),
             FileType::Svg => page::collect_svg(file, &text, &base, &mut facts),
@@ -98,7 +99,7 @@ fn collect(
             FileType::Script | FileType::Other => {
                 data::collect_sitemap(file, &text, &base, &mut facts);
             }
-        }
+        });
     }
     linked_manifests(tree, site, &mut facts)?;
     follow_scripts(tree, site, &mut facts)?;
@@ -157,7 +158,7 @@ fn follow_scripts(tree: &Tree, site: &Site<'_>, facts: &mut Facts) -> Result<(),
             base: &site.url_of(&file),
             page: None,
         };
-        script::collect(&text, &place, facts);
+        stack::roomy(|| script::collect(&text, &place, facts));
     }
 }
 

@@ -20,6 +20,7 @@ use crate::html::{Dialect, Token};
 use crate::plan::{SITE, TREE};
 use crate::project::{Origin, shown_path};
 use crate::settings::MinifyTable;
+use crate::stack;
 use crate::text;
 use crate::tree::{self, FileType, Tree};
 
@@ -145,11 +146,11 @@ impl<'a> Optimizer<'a> {
             Some(rest) => (BYTE_ORDER_MARK, rest),
             None => ("", text),
         };
-        let minified = match tree::file_type(file) {
+        let minified = stack::roomy(|| match tree::file_type(file) {
             FileType::Css => css::minify(text),
             FileType::Script => js::minify(text, js::Goal::of_file(file)),
             _ => self.page(text),
-        };
+        });
         let problems = minified.problems.into_iter();
         let diagnostics = problems
             .map(|problem| text::mark(problem.diagnostic, &shown, text, &problem.range))

@@ -116,6 +116,22 @@ fn syntax_errors_are_told_with_their_line_all_at_once() {
 }
 
 #[test]
+fn what_is_nested_deeply_does_not_end_the_process() {
+    let levels = 3_000;
+    let nested = format!("x={}{};", "[".repeat(levels), "]".repeat(levels));
+    let sum = format!("x=y{};", "+y".repeat(levels));
+    let sheet = format!("a{{b:{}{}}}", "(".repeat(levels), ")".repeat(levels));
+    let page = "<script src=a.js></script><script src=b.js></script>";
+    let files = [
+        ("index.html", page),
+        ("a.js", nested.as_str()),
+        ("b.js", sum.as_str()),
+        ("c.css", sheet.as_str()),
+    ];
+    build(&project(&files), &target()).unwrap();
+}
+
+#[test]
 fn what_is_not_utf8_is_copied_with_a_warning() {
     let project = project(&[("index.html", "<p>a</p>")]);
     let latin1 = b"<p>caf\xe9   au lait</p>";
