@@ -76,19 +76,21 @@ impl DockerEngine {
                 .argument("--tag")
                 .argument(BASE_IMAGE)
                 .argument(&tools.base_image);
-            if shell.ask(&build).is_some() {
-                eprintln!("the tests use the client {}", client.display());
-                link(&client, &tools.bin.join("docker"))?;
-                return Ok(Self {
-                    client: program,
-                    private,
-                });
+            match shell.attempt(&build) {
+                Ok(_) => {
+                    eprintln!("the tests use the client {}", client.display());
+                    link(&client, &tools.bin.join("docker"))?;
+                    return Ok(Self {
+                        client: program,
+                        private,
+                    });
+                }
+                Err(said) => refused += &format!("\n{}: {said}", client.display()),
             }
-            refused += &format!(" {}", client.display());
         }
         bail!(
-            "no Docker client here builds an image with BuildKit (tried:{refused}); Debian's \
-             docker.io does, others need their buildx plugin"
+            "no Docker client here builds an image with BuildKit; Debian's docker.io does, others \
+             need their buildx plugin{refused}"
         )
     }
 

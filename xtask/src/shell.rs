@@ -124,10 +124,23 @@ impl Shell {
 
     /// What a program prints, trimmed; none when it can't be run or fails.
     pub(crate) fn ask(&self, program: &Program) -> Option<String> {
-        let quiet = self.expression(program).stdin_null().stderr_null();
-        let output = quiet.stdout_capture().run().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        output.status.success().then_some(text)
+        self.attempt(program).ok()
+    }
+
+    /// What a program prints, trimmed.
+    ///
+    /// # Errors
+    /// What a program said that failed, or why it can't be run.
+    pub(crate) fn attempt(&self, program: &Program) -> Result<String, String> {
+        let quiet = self.expression(program).stdin_null();
+        let output = quiet.stdout_capture().stderr_capture().run();
+        let output = output.map_err(|error| error.to_string())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if output.status.success() {
+            Ok(text(&output.stdout))
+        } else {
+            Err(text(&output.stderr))
+        }
     }
 
     fn expression(&self, program: &Program) -> Expression {
