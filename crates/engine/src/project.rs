@@ -152,12 +152,19 @@ impl Project {
                     path: directory.clone(),
                     reason: error.to_string(),
                 })?;
-                let is_store = self.disk_path(&path) == self.store;
-                if !is_store && !self.outputs.contains(&path) {
-                    if patterns.includes(&relative) {
-                        found.directories.push(relative.clone());
-                    }
-                    self.walk(&path, &format!("{relative}/"), patterns, found)?;
+                if self.disk_path(&path) == self.store || self.outputs.contains(&path) {
+                    continue;
+                }
+                let before = found.len();
+                self.walk(&path, &format!("{relative}/"), patterns, found)?;
+                // A directory that is there for outputs alone is none of the sources.
+                let for_outputs = found.len() == before
+                    && self
+                        .outputs
+                        .iter()
+                        .any(|output| output.strip_prefix(&path).is_some());
+                if patterns.includes(&relative) && !for_outputs {
+                    found.directories.push(relative);
                 }
             } else if (kind.is_file() || kind.is_symlink()) && patterns.includes(&relative) {
                 found.files.push(relative);
@@ -256,6 +263,12 @@ struct Listing {
     directories: Vec<String>,
 }
 
+impl Listing {
+    fn len(&self) -> usize {
+        self.files.len() + self.directories.len()
+    }
+}
+
 /// The patterns of a [`SourceFiles`], compiled.
 struct Patterns {
     include: Option<GlobSet>,
@@ -301,4 +314,31 @@ pub(crate) fn glob_set(patterns: &[String]) -> Result<GlobSet, PlanError> {
         }
     }
     set.build().map_err(|error| wrong("", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_for_outputs_alone_are_no_sources() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        for path in ["dist/a", "out/b", "out/kept", "empty", ".git", "src"] {
+            fs::create_dir_all(root.join(path)).unwrap();
+            fs::write(root.join(path).join("file"), "").unwrap();
+        }
+        fs::remove_file(root.join("empty/file")).unwrap();
+        let parse = |path| ProjectPath::parse(path).unwrap();
+        let outputs = vec![parse("dist/a"), parse("out/b")];
+        let project = Project::with(root.to_owned(), outputs, &root.join("no store"));
+        let all = SourceFiles::below(ProjectPath::root());
+        assert_eq!(project.files(&all).unwrap(), ["out/kept/file", "src/file"]);
+        assert_eq!(
+            project.directories(&all).unwrap(),
+            ["empty", "out", "out/kept", "src"]
+        );
+        let some = all.include(["src", "*.txt"]).exclude(["src/file"]);
+        assert_eq!(project.files(&some).unwrap(), Vec::<String>::new());
+    }
 }

@@ -334,14 +334,33 @@ impl Expander<'_> {
 
 /// Shell pattern matching of a whole text: `*`, `?` and escaped characters.
 fn matches(pattern: &[char], text: &[char]) -> bool {
-    match pattern {
-        [] => text.is_empty(),
-        ['*', rest @ ..] => (0..=text.len()).any(|skip| matches(rest, &text[skip..])),
-        ['?', rest @ ..] => !text.is_empty() && matches(rest, &text[1..]),
-        ['\\', character, rest @ ..] | [character, rest @ ..] => {
-            text.first() == Some(character) && matches(rest, &text[1..])
+    // All ways at once: the places in the text that can have been reached, after each token.
+    let mut reached = vec![false; text.len() + 1];
+    reached[0] = true;
+    let mut pattern = pattern;
+    while let Some((token, rest)) = pattern.split_first() {
+        let mut next = vec![false; text.len() + 1];
+        let (literal, rest) = match (token, rest.split_first()) {
+            ('\\', Some((character, rest))) => (Some(character), rest),
+            ('*' | '?', _) => (None, rest),
+            _ => (Some(token), rest),
+        };
+        for at in (0..=text.len()).filter(|at| reached[*at]) {
+            if literal.is_none() && *token == '*' {
+                next[at..].fill(true);
+                break;
+            }
+            if text
+                .get(at)
+                .is_some_and(|found| literal.is_none_or(|wanted| wanted == found))
+            {
+                next[at + 1] = true;
+            }
         }
+        reached = next;
+        pattern = rest;
     }
+    reached[text.len()]
 }
 
 fn without_prefix(value: &str, pattern: &str, longest: bool) -> String {
