@@ -298,7 +298,7 @@ fn help_tells_the_commands_and_exit_codes() {
       -V, --version             Print version
 
     Exit codes: 0 done, 1 a target failed, 2 wrong command line or configuration, 3 a tool is missing, 4
-    store or state unusable, 70 internal error, 130 and 143 ended by a signal
+    store or state unusable, 70 internal error, 129, 130 and 143 ended by a signal
     ");
 }
 

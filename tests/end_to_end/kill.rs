@@ -58,7 +58,7 @@ fn a_build_killed_at_any_moment_leaves_the_earlier_outputs_whole() {
 
 #[test]
 fn an_interrupted_build_says_so_and_leaves_the_earlier_outputs() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let workspace = Workspace::with_files([
             (
                 "synth.toml",
