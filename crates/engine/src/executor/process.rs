@@ -93,6 +93,7 @@ pub(crate) async fn run(command: &Command, deadline: Instant, stop: &Stop) -> io
     // What the process left behind in its group goes with it.
     group.signal(rustix::process::Signal::KILL);
     let _ = child.wait().await;
+    group.gone().await;
     Ok(end)
 }
 
@@ -105,6 +106,20 @@ impl Group {
             id.and_then(|id| i32::try_from(id).ok())
                 .and_then(rustix::process::Pid::from_raw),
         )
+    }
+
+    /// Waits until no process of the group is left: one that was killed still needs a moment to
+    /// end. Where nobody asks how an orphan ended, it stays in the table: that is not waited for.
+    async fn gone(&self) {
+        const INTERVAL: Duration = Duration::from_millis(5);
+        const MOST: u32 = 100;
+        let Some(group) = self.0 else { return };
+        for _ in 0..MOST {
+            if rustix::process::test_kill_process_group(group).is_err() {
+                return;
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
