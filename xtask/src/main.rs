@@ -44,13 +44,11 @@ enum Task {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = Shell::new().and_then(|shell| {
-        let mut report = Report::default();
-        perform(&arguments.task, &shell, &mut report)?;
-        Ok(report.conclude())
-    });
+    let mut report = Report::default();
+    let outcome = Shell::new().and_then(|shell| perform(&arguments.task, &shell, &mut report));
+    let code = report.conclude();
     match outcome {
-        Ok(code) => code,
+        Ok(()) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

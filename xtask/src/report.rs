@@ -29,15 +29,7 @@ struct Step {
 impl Report {
     /// A step that the following ones rest on: its failure ends the task.
     pub(crate) fn prepare<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
-        eprintln!("\n== {name}");
-        let started = Instant::now();
-        let outcome = step().with_context(|| format!("{name} failed"))?;
-        self.steps.push(Step {
-            name: name.to_owned(),
-            took: started.elapsed(),
-            counts: None,
-        });
-        Ok(outcome)
+        self.step(name, |_| None, step)
     }
 
     /// A check that succeeds or fails as one.
@@ -58,15 +50,28 @@ impl Report {
         name: &str,
         step: impl FnOnce() -> Result<Counts>,
     ) -> Result<()> {
+        self.step(name, |counts| Some(*counts), step).map(|_| ())
+    }
+
+    fn step<T>(
+        &mut self,
+        name: &str,
+        counts: impl FnOnce(&T) -> Option<Counts>,
+        step: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
         eprintln!("\n== {name}");
         let started = Instant::now();
-        let counts = step().with_context(|| format!("{name} failed"))?;
+        let outcome = step().with_context(|| format!("{name} failed"));
+        let broken = Counts {
+            failed: 1,
+            ..Counts::default()
+        };
         self.steps.push(Step {
             name: name.to_owned(),
             took: started.elapsed(),
-            counts: Some(counts),
+            counts: outcome.as_ref().map_or(Some(broken), counts),
         });
-        Ok(())
+        outcome
     }
 
     /// Prints the steps and the sum of their tests; the task's exit code.
