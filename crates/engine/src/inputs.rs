@@ -7,7 +7,7 @@ use synth_core::{Action, Diagnostic, Input, InputSource, PlanError, ProjectPath}
 use crate::digest::digest_bytes;
 use crate::project::Project;
 use crate::store::ActionOutputs;
-use crate::tree::{FileEntry, Origin, Tree, TreeEntry};
+use crate::tree::{Conflict, FileEntry, Origin, Tree, TreeEntry};
 
 /// What actions that ran before have left.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,7 @@ pub(crate) fn input_tree(
         let at = ProjectPath::parse(&input.at)
             .map_err(|error| broken_plan(action, &format!("input at {error}")))?;
         root.insert(at.as_str(), entry)
-            .map_err(|conflict| broken_plan(action, &conflict.to_string()))?;
+            .map_err(|conflict| meeting(action, &conflict))?;
     }
     Ok(root)
 }
@@ -85,6 +85,15 @@ fn entry(
             "an input of a kind that this version does not know",
         )),
     }
+}
+
+/// Sources, or what needed targets left, that claim one place.
+fn meeting(action: &Action, conflict: &Conflict) -> Diagnostic {
+    Diagnostic::error(
+        "input.conflict",
+        format!("`{}` can't begin: {conflict}", action.description),
+    )
+    .help("two different files would have that name: rename one, or put it elsewhere")
 }
 
 /// A plan that can't be carried out: the fault of the target kind, not of its user.

@@ -77,7 +77,9 @@ impl Tree {
                         Ok(())
                     }
                     Some(TreeEntry::Directory(known)) => match entry {
-                        TreeEntry::Directory(more) => known.merge(more),
+                        TreeEntry::Directory(more) => known.merge(more).map_err(|below| Conflict {
+                            path: format!("{path}/{}", below.path),
+                        }),
                         _ => Err(conflict()),
                     },
                     Some(known) if *known == entry => Ok(()),
@@ -258,5 +260,9 @@ mod tests {
             let conflict = Conflict { path: path.into() };
             assert_eq!(tree.insert(path, file("other")), Err(conflict), "{path:?}");
         }
+        let mut deep = Tree::default();
+        deep.insert("b", file("other")).unwrap();
+        let conflict = Conflict { path: "a/b".into() };
+        assert_eq!(tree.insert("a", TreeEntry::Directory(deep)), Err(conflict));
     }
 }
