@@ -109,17 +109,17 @@ mod tests {
         [[package]]
         name = "pytest"
         version = "8.4.2"
-        source = { registry = "https://pypi.org/simple" }
+        source = { registry = "https://example.org/simple" }
         resolution-markers = ["python_version < '3.10'"]
         [[package]]
         name = "pytest"
         version = "9.0.2"
-        source = { registry = "https://pypi.org/simple" }
+        source = { registry = "https://example.org/simple" }
         resolution-markers = ["python_version >= '3.12'", "python_version == '3.11'"]
         [[package]]
         name = "six"
         version = "1.17.0"
-        source = { registry = "https://pypi.org/simple" }
+        source = { registry = "https://example.org/simple" }
         "#;
     const POETRY: &str = r#"
         [[package]]
