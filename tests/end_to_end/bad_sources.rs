@@ -69,6 +69,14 @@ fn a_pyproject_with_wrong_metadata_is_shown() {
     assert_run!(workspace.synth(["build", "-j1"]), @r#"
     exit code: 2
     ----- stderr -----
+    error[python.project.name]: name `-shop-` is not valid
+     --> api/pyproject.toml:2:8
+      |
+    2 | name = "-shop-"
+      |        ^^^^^^^^
+      |
+      = help: use ASCII letters, digits, `-`, `_` and `.`, with a letter or digit at both ends (core metadata, "Name")
+
     error[python.project.version]: version `one` is not valid: expected version to start with a number, but no leading ASCII digits were found
      --> api/pyproject.toml:3:11
       |
@@ -76,6 +84,8 @@ fn a_pyproject_with_wrong_metadata_is_shown() {
       |           ^^^^^
       |
       = help: write it as PEP 440 says
+
+    2 errors
     "#);
 }
 

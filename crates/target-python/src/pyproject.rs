@@ -12,6 +12,8 @@ use serde::Deserialize;
 use synth_core::Diagnostic;
 use toml::Spanned;
 
+use crate::names::is_valid;
+
 /// A pyproject.toml that has been read.
 #[derive(Debug)]
 pub(crate) struct PyProject {
@@ -240,6 +242,18 @@ impl PyProject {
                     spanned.span(),
                 )
                 .help("add `name = \"...\"`; it is the one key that can't be dynamic (PEP 621)"),
+            );
+        }
+        if let Some(name) = &project.name
+            && !is_valid(name.as_ref())
+        {
+            found.push(
+                self.at(
+                    "python.project.name",
+                    format!("name `{}` is not valid", name.as_ref()),
+                    name.span(),
+                )
+                .help("use ASCII letters, digits, `-`, `_` and `.`, with a letter or digit at both ends (core metadata, \"Name\")"),
             );
         }
         let dynamic = project.dynamic.iter().any(|key| key == "version");
