@@ -101,6 +101,64 @@ fn an_interrupted_build_says_so_and_leaves_the_earlier_outputs() {
     }
 }
 
+#[test]
+fn a_second_signal_ends_what_is_deaf_to_the_first() {
+    let workspace = Workspace::with_files([
+        (
+            "synth.toml",
+            "[targets.site]\ntype = \"static\"\nsource_path = \"web\"\nbuild_command = \"sh build.sh\"\nbuild_output = \"out\"\n",
+        ),
+        ("web/index.html", "<!doctype html><title>One</title>"),
+    ]);
+    let running = workspace.beside("running");
+    workspace.write(
+        "web/build.sh",
+        format!(
+            "trap '' TERM\necho $$ > '{}'\nwhile :; do sleep 1; done\n",
+            running.display()
+        ),
+    );
+    let mut build = start(&workspace);
+    let told = told(&mut build);
+    let command = loop {
+        let text = std::fs::read_to_string(&running).unwrap_or_default();
+        if text.ends_with('\n') {
+            break Pid::from_raw(text.trim().parse().unwrap()).unwrap();
+        }
+        let _ = told.recv_timeout(Duration::from_millis(10));
+    };
+    let process = Pid::from_raw(i32::try_from(build.id()).unwrap()).unwrap();
+    kill_process(process, Signal::TERM).unwrap();
+    while !told.recv().unwrap().contains("once more to stop at once") {}
+    kill_process(process, Signal::TERM).unwrap();
+    assert_eq!(build.wait().unwrap().code(), Some(143));
+    assert!(has_ended(command), "the command was ended too");
+}
+
+#[test]
+fn a_build_goes_on_when_nobody_can_be_told() {
+    let workspace = Workspace::with_files([
+        (
+            "synth.toml",
+            "[targets.site]\ntype = \"static\"\nsource_path = \"web\"\n",
+        ),
+        ("web/index.html", "<!doctype html><title>One</title>"),
+    ]);
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    let mut command = workspace.command(["build"]);
+    command.stdout(Stdio::null()).stderr(full());
+    assert_eq!(command.status().unwrap().code(), Some(0));
+    // A report that was asked for and can't be written is another thing.
+    let mut command = workspace.command(["build", "--format", "json"]);
+    command.stdout(full()).stderr(Stdio::null());
+    assert_eq!(command.status().unwrap().code(), Some(4));
+}
+
 /// Whether a process is gone, or only waits for its parent to ask how it ended.
 fn has_ended(process: Pid) -> bool {
     let status = format!("/proc/{}/stat", process.as_raw_nonzero());

@@ -188,3 +188,23 @@ fn befores(action: &Action) -> impl Iterator<Item = &str> {
     });
     from_inputs.chain(action.after.iter().map(String::as_str))
 }
+
+#[cfg(test)]
+mod tests {
+    use synth_core::{Native, Phase};
+
+    use super::*;
+
+    #[test]
+    fn an_action_that_waits_for_itself_is_found() {
+        let action = |id: &str| Action::new(id, Phase::Build, id, Native::new(id));
+        let straight = Plan::default()
+            .action(action("a"))
+            .action(action("b").after("a"));
+        assert_eq!(on_a_circle(&straight), None);
+        let circle = straight
+            .action(action("c").after("d"))
+            .action(action("d").after("c"));
+        assert_eq!(on_a_circle(&circle), Some("c"));
+    }
+}

@@ -321,6 +321,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_that_is_not_utf_8_can_be_excluded_and_a_git_file_is_no_source() {
+        use std::os::unix::ffi::OsStrExt;
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        fs::write(root.join(std::ffi::OsStr::from_bytes(b"b\xff.txt")), "").unwrap();
+        fs::write(root.join(".git"), "gitdir: /elsewhere").unwrap();
+        fs::write(root.join("a.txt"), "").unwrap();
+        let project = Project::with(root.to_owned(), Vec::new(), &root.join("no store"));
+        let all = SourceFiles::below(ProjectPath::root());
+        assert!(project.files(&all).is_err());
+        assert_eq!(project.files(&all.exclude(["b*"])).unwrap(), ["a.txt"]);
+    }
+
+    #[test]
     fn directories_for_outputs_alone_are_no_sources() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();

@@ -313,3 +313,47 @@ environment = { PYTHON_VERSION = "3.11" }
 "#;
     insta::assert_snapshot!(problems(load(text)), @"6:1-15 [config.notifications.unsupported] `notifications` is read but not acted on: this version sends none");
 }
+
+#[test]
+fn what_only_fails_later_is_told_at_once() {
+    for (text, code) in [
+        (
+            "[targets.a]\ntype = \"docker\"\nsource_path = \"api\"\n[pipelines.none]\ntargets = []\n",
+            "config.value",
+        ),
+        (
+            "[targets.a]\ntype = \"docker\"\nsource_path = \"api\"\noutput_path = \".synth/outputs\"\n",
+            "config.output.state",
+        ),
+        (
+            "[targets.a]\ntype = \"docker\"\nsource_path = \"api\"\n[targets.a.environment]\nA = \"\\u0000\"\n",
+            "config.environment",
+        ),
+        (
+            "[targets.a]\ntype = \"docker\"\nsource_path = \"api\"\n[targets.a.environment]\n\"A=B\" = \"c\"\n",
+            "config.environment",
+        ),
+        (
+            "[targets.s-b]\ntype = \"docker\"\nsource_path = \"api\"\n[targets.s_b]\ntype = \"docker\"\n\
+             source_path = \"api\"\n[targets.c]\ntype = \"docker\"\nsource_path = \"api\"\nneeds = [\"s-b\", \"s_b\"]\n",
+            "config.needs.variable",
+        ),
+    ] {
+        let shown = problems(load(text));
+        assert!(shown.contains(&format!("[{code}]")), "{code} in {shown:?}");
+    }
+}
+
+#[test]
+fn an_output_directory_behind_a_link_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["api", "real"] {
+        std::fs::create_dir(directory.path().join(name)).unwrap();
+    }
+    std::os::unix::fs::symlink("real", directory.path().join("link")).unwrap();
+    let text = "[targets.a]\ntype = \"docker\"\nsource_path = \"api\"\noutput_path = \"link/a\"\n";
+    std::fs::write(directory.path().join("synth.toml"), text).unwrap();
+    let registry = Registry::new().with(Arc::new(Kind));
+    let result = Pipeline::load(directory.path(), &LoadOptions::default(), &registry);
+    assert!(problems(result).contains("[config.output.link]"));
+}

@@ -85,3 +85,29 @@ fn set_modified(path: &Path) -> io::Result<()> {
     let times = FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + MODIFIED);
     File::open(path)?.set_times(times)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::digest_bytes;
+
+    #[test]
+    fn files_and_directories_have_the_one_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("store")).unwrap();
+        let mut tree = Tree::default();
+        let file = FileEntry {
+            digest: digest_bytes(b"x"),
+            executable: false,
+            origin: Origin::Inline(b"x".as_slice().into()),
+        };
+        tree.insert("a/b/c", TreeEntry::File(file)).unwrap();
+        let to = directory.path().join("to");
+        fs::create_dir(&to).unwrap();
+        materialize(&store, &tree, &to).unwrap();
+        for path in ["", "a", "a/b", "a/b/c"] {
+            let modified = to.join(path).metadata().unwrap().modified().unwrap();
+            assert_eq!(modified, SystemTime::UNIX_EPOCH + MODIFIED, "{path:?}");
+        }
+    }
+}

@@ -124,3 +124,16 @@ fn rollback_replaces_all_outputs_or_none() {
     assert_eq!(workspace.read("dist/a/a.txt").as_deref(), Some("1\n"));
     assert!(precious.exists());
 }
+
+#[test]
+fn outputs_that_a_dying_build_took_away_are_put_back() {
+    let workspace = Workspace::new(&pipeline("", &["a | | echo a > out/a.txt"]));
+    workspace.build();
+    // As on a file system that can't exchange directories: the earlier ones are aside.
+    let aside = workspace.project().join("dist/.a.synth-Xyz");
+    std::fs::create_dir(&aside).unwrap();
+    std::fs::rename(workspace.project().join("dist/a"), aside.join("earlier")).unwrap();
+    let report = workspace.build();
+    assert_eq!(statuses(&report), [("a", TargetStatus::UpToDate)]);
+    assert!(!aside.exists());
+}
