@@ -2,6 +2,8 @@
 //! one place that knows both the engine and the kinds that synth brings, and so the front for
 //! those who build from Rust.
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod commands;
 pub mod exit;

@@ -12,6 +12,7 @@ mod artifact;
 mod context;
 mod diagnostic;
 mod digest;
+mod manifest;
 mod message;
 mod path;
 mod plan;
@@ -30,6 +31,10 @@ pub use context::{
 };
 pub use diagnostic::{Concern, Diagnostic, Place, Severity, TextPosition};
 pub use digest::{Digest, ParseDigestError};
+pub use manifest::{
+    HOST_TRIPLE, KindDescription, MANIFEST_SECTION, MANIFEST_SECTION_MACH_O, MANIFEST_VERSION,
+    Manifest, RUSTC,
+};
 pub use message::{INTERFACE_VERSION, Message, MessageError};
 pub use path::{PathError, ProjectPath};
 pub use plan::{ArtifactRule, Export, Plan};

@@ -17,6 +17,7 @@ mod graph;
 mod inputs;
 mod key;
 mod plans;
+pub mod plugin;
 mod project;
 mod registry;
 mod report;
