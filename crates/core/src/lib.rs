@@ -7,6 +7,7 @@
 //! between a target and the engine is plain data: serializable, and carried in a versioned
 //! [`Message`], so that fields can be added without breaking a crate already built.
 
+pub mod abi;
 mod action;
 mod artifact;
 mod context;
@@ -16,6 +17,7 @@ mod manifest;
 mod message;
 mod path;
 mod plan;
+pub mod protocol;
 mod target;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -35,7 +37,7 @@ pub use manifest::{
     HOST_TRIPLE, KindDescription, MANIFEST_SECTION, MANIFEST_SECTION_MACH_O, MANIFEST_VERSION,
     Manifest, RUSTC,
 };
-pub use message::{INTERFACE_VERSION, Message, MessageError};
+pub use message::{INTERFACE_VERSION, INTERFACE_VERSION_TEXT, Message, MessageError};
 pub use path::{PathError, ProjectPath};
 pub use plan::{ArtifactRule, Export, Plan};
 pub use target::{

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// misses their defaults.
 pub const INTERFACE_VERSION: Version = Version::new(0, 1, 0);
 
+/// [`INTERFACE_VERSION`] as text.
+pub const INTERFACE_VERSION_TEXT: &str = "0.1.0";
+
 /// A body with the interface version of the side that wrote it.
 ///
 /// ```
@@ -69,7 +72,7 @@ impl<T: for<'de> Deserialize<'de>> Message<T> {
     /// # Errors
     /// When the text is not such a message, or is of another major version.
     pub fn from_json(text: &str) -> Result<Self, MessageError> {
-        let envelope: Message<serde_json::Value> = serde_json::from_str(text)?;
+        let envelope: Message<&serde_json::value::RawValue> = serde_json::from_str(text)?;
         if envelope.interface.major != INTERFACE_VERSION.major {
             return Err(MessageError::Version {
                 found: envelope.interface,
@@ -78,7 +81,7 @@ impl<T: for<'de> Deserialize<'de>> Message<T> {
         }
         Ok(Self {
             interface: envelope.interface,
-            body: serde_json::from_value(envelope.body)?,
+            body: serde_json::from_str(envelope.body.get())?,
         })
     }
 }
@@ -86,6 +89,11 @@ impl<T: for<'de> Deserialize<'de>> Message<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_is_the_same_as_text() {
+        assert_eq!(INTERFACE_VERSION.to_string(), INTERFACE_VERSION_TEXT);
+    }
 
     #[test]
     fn another_major_version_is_refused_before_the_body_is_read() {

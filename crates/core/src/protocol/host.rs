@@ -1,0 +1,239 @@
+//! The host's side: a plugin as a [`BuildTarget`], and the answers to what a plugin asks.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Ask, Outcome, RunRequest, host_method, method, reply, written};
+use crate::{
+    BuildTarget, Concern, Detection, Diagnostic, INTERFACE_VERSION, Message, MessageError, Native,
+    NativeOutcome, Plan, PlanContext, Process, ProjectPath, Requirement, RunContext, SourceFiles,
+    TargetDescription, TargetSpec, ToolRequest,
+};
+
+/// The way to a plugin.
+pub trait Channel: Send + Sync {
+    /// Puts a question and gives the answer; what the plugin asks meanwhile is answered by `host`.
+    ///
+    /// # Errors
+    /// When there is no answer: the plugin can't be opened, or ended.
+    fn call(&self, method: &str, request: &str, host: &HostSide<'_>) -> Result<String, Diagnostic>;
+}
+
+/// What the host does for the method that is called.
+pub enum HostSide<'a> {
+    /// Nothing.
+    Nothing,
+    /// It shows the project.
+    Plan(&'a dyn PlanContext),
+    /// It gives a place, a log and processes.
+    Run(&'a dyn RunContext),
+}
+
+impl Ask for HostSide<'_> {
+    fn ask(&self, method: &str, request: &str) -> String {
+        match self {
+            Self::Nothing => written(Answer::<()>::Unknown),
+            Self::Plan(context) => plan_answer(*context, method, request),
+            Self::Run(context) => run_answer(*context, method, request),
+        }
+    }
+}
+
+fn plan_answer(context: &dyn PlanContext, method: &str, request: &str) -> String {
+    match method {
+        host_method::READ => reply(request, |path: ProjectPath| {
+            context.read(&path).map(|bytes| BASE64.encode(bytes))
+        }),
+        host_method::KIND => reply(request, |path: ProjectPath| context.kind(&path)),
+        host_method::FILES => reply(request, |files: SourceFiles| context.files(&files)),
+        host_method::DIRECTORIES => {
+            reply(request, |files: SourceFiles| context.directories(&files))
+        }
+        host_method::LINK => reply(request, |path: ProjectPath| context.link(&path)),
+        host_method::TOOL => reply(request, |tool: ToolRequest| context.tool(&tool)),
+        _ => written(Answer::<()>::Unknown),
+    }
+}
+
+fn run_answer(context: &dyn RunContext, method: &str, request: &str) -> String {
+    match method {
+        host_method::LOG => reply(request, |line: String| context.log(&line)),
+        host_method::PROGRESS => reply(request, |message: String| context.progress(&message)),
+        host_method::IS_CANCELLED => reply(request, |()| context.is_cancelled()),
+        host_method::RUN_PROCESS => reply(request, |process: Process| context.run(&process)),
+        _ => written(Answer::<()>::Unknown),
+    }
+}
+
+/// A plugin's crate and version, as messages name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginName {
+    /// The crate.
+    pub crate_name: String,
+    /// The crate's version.
+    pub version: Version,
+}
+
+impl std::fmt::Display for PluginName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.crate_name, self.version)
+    }
+}
+
+/// A plugin as a target kind: every method is a question over a [`Channel`].
+pub struct RemoteTarget<C> {
+    channel: C,
+    name: PluginName,
+    description: TargetDescription,
+}
+
+impl<C: Channel> RemoteTarget<C> {
+    /// The plugin at the other end of a channel, with what its manifest says of it.
+    pub fn new(channel: C, description: TargetDescription) -> Self {
+        Self {
+            channel,
+            name: PluginName {
+                crate_name: description.crate_name.clone(),
+                version: description.version.clone(),
+            },
+            description,
+        }
+    }
+
+    /// What the plugin itself says that it is, where [`BuildTarget::describe`] repeats its
+    /// manifest.
+    ///
+    /// # Errors
+    /// When it can't be asked, or panics.
+    pub fn describe_itself(&self) -> Result<TargetDescription, Diagnostic> {
+        self.put(method::DESCRIBE, &(), &HostSide::Nothing, None)
+    }
+
+    /// Puts a question. A plugin that does not know the method gives `fallback`.
+    fn put<Q: Serialize, A>(
+        &self,
+        method: &str,
+        question: &Q,
+        host: &HostSide<'_>,
+        fallback: Option<A>,
+    ) -> Result<A, Diagnostic>
+    where
+        A: for<'de> Deserialize<'de>,
+    {
+        let request = Message::new(question)
+            .to_json()
+            .map_err(|error| self.misunderstood(method, &error))?;
+        let answer = self.channel.call(method, &request, host)?;
+        let answer = Message::<Answer<A>>::from_json(&answer)
+            .map_err(|error| self.misunderstood(method, &error))?;
+        match (answer.body, fallback) {
+            (Answer::Done(value), _) | (Answer::Unknown, Some(value)) => Ok(value),
+            (Answer::Unknown, None) => Err(self.fault(
+                "plugin.message",
+                format!("plugin `{}` does not know `{method}`", self.name),
+            )),
+            (Answer::Malformed { reason }, _) => Err(self
+                .fault(
+                    "plugin.message",
+                    format!("plugin `{}` can't read `{method}`", self.name),
+                )
+                .cause(reason)
+                .cause(format!(
+                    "it speaks interface {}, and this synth {INTERFACE_VERSION}",
+                    answer.interface
+                ))),
+            (Answer::Panicked { message, place }, _) => {
+                let problem = self.fault(
+                    "plugin.panic",
+                    format!("plugin `{}` panicked in `{method}`", self.name),
+                );
+                Err(match (message.as_str(), place.as_str()) {
+                    ("", "") => problem,
+                    (message, "") => problem.cause(message),
+                    (message, place) => problem.cause(format!("{message} (at {place})")),
+                })
+            }
+        }
+    }
+
+    fn fault(&self, code: &str, message: String) -> Diagnostic {
+        Diagnostic::error(code, message)
+            .concerning(Concern::Internal)
+            .help(format!(
+                "this is a fault of the plugin: report it to the authors of `{}`",
+                self.name.crate_name
+            ))
+    }
+
+    fn misunderstood(&self, method: &str, error: &MessageError) -> Diagnostic {
+        self.fault(
+            "plugin.message",
+            format!(
+                "what plugin `{}` says to `{method}` is not understood",
+                self.name
+            ),
+        )
+        .caused_by(error)
+    }
+}
+
+impl<C: Channel> BuildTarget for RemoteTarget<C> {
+    fn describe(&self) -> TargetDescription {
+        self.description.clone()
+    }
+
+    fn validate(&self, target: &TargetSpec, context: &dyn PlanContext) -> Vec<Diagnostic> {
+        self.put(method::VALIDATE, target, &HostSide::Plan(context), None)
+            .unwrap_or_else(|problem| vec![problem])
+    }
+
+    fn requirements(&self, target: &TargetSpec, context: &dyn PlanContext) -> Vec<Requirement> {
+        let host = HostSide::Plan(context);
+        // What stands in the way is told by `validate`.
+        self.put(method::REQUIREMENTS, target, &host, Some(Vec::new()))
+            .unwrap_or_default()
+    }
+
+    fn plan(
+        &self,
+        target: &TargetSpec,
+        context: &dyn PlanContext,
+    ) -> Result<Plan, Vec<Diagnostic>> {
+        let answer: Result<Outcome<Plan>, Diagnostic> =
+            self.put(method::PLAN, target, &HostSide::Plan(context), None);
+        answer.map_err(|problem| vec![problem])?.into()
+    }
+
+    fn run(
+        &self,
+        action: &Native,
+        context: &dyn RunContext,
+    ) -> Result<NativeOutcome, Vec<Diagnostic>> {
+        let request = RunRequest {
+            action: action.clone(),
+            inputs: context.inputs().to_owned(),
+            outputs: context.outputs().to_owned(),
+            scratch: context.scratch().to_owned(),
+        };
+        let answer: Result<Outcome<NativeOutcome>, Diagnostic> =
+            self.put(method::RUN, &request, &HostSide::Run(context), None);
+        answer.map_err(|problem| vec![problem])?.into()
+    }
+
+    fn clean(&self, target: &TargetSpec) -> Vec<ProjectPath> {
+        self.put(method::CLEAN, target, &HostSide::Nothing, Some(Vec::new()))
+            .unwrap_or_default()
+    }
+
+    fn detect(&self, directory: &ProjectPath, context: &dyn PlanContext) -> Option<Detection> {
+        self.put(
+            method::DETECT,
+            directory,
+            &HostSide::Plan(context),
+            Some(None),
+        )
+        .unwrap_or_default()
+    }
+}

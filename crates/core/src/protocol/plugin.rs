@@ -1,0 +1,196 @@
+//! The plugin's side: answers questions by calling the [`BuildTarget`], and gives it contexts that
+//! ask the host.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, Ask, FoundTool, Outcome, Ran, Read, RunRequest, host_method, method, reply, written,
+};
+use crate::{
+    BuildTarget, Concern, Diagnostic, FileKind, Message, PlanContext, PlanError, Process,
+    ProcessOutcome, ProjectPath, RunContext, SourceFiles, TargetSpec, Tool, ToolError, ToolRequest,
+};
+
+/// Answers one question. A panic of the target is an answer too; `place` tells where the last one
+/// of this thread was.
+pub fn answer(
+    target: &dyn BuildTarget,
+    method: &str,
+    request: &str,
+    host: &dyn Ask,
+    place: &dyn Fn() -> String,
+) -> String {
+    let call = AssertUnwindSafe(|| called(target, method, request, host));
+    std::panic::catch_unwind(call).unwrap_or_else(|payload| {
+        written(Answer::<()>::Panicked {
+            message: describe_panic(payload.as_ref()),
+            place: place(),
+        })
+    })
+}
+
+/// The message of a panic.
+#[must_use]
+pub fn describe_panic(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_default()
+}
+
+fn called(target: &dyn BuildTarget, method: &str, request: &str, host: &dyn Ask) -> String {
+    let context = Host(host);
+    let context: &dyn PlanContext = &context;
+    match method {
+        method::DESCRIBE => reply(request, |()| target.describe()),
+        method::VALIDATE => reply(request, |spec: TargetSpec| target.validate(&spec, context)),
+        method::REQUIREMENTS => reply(request, |spec: TargetSpec| {
+            target.requirements(&spec, context)
+        }),
+        method::PLAN => reply(request, |spec: TargetSpec| {
+            Outcome::from(target.plan(&spec, context))
+        }),
+        method::RUN => reply(request, |request: RunRequest| {
+            let context = RunHost { host, request };
+            Outcome::from(target.run(&context.request.action, &context))
+        }),
+        method::CLEAN => reply(request, |spec: TargetSpec| target.clean(&spec)),
+        method::DETECT => reply(request, |directory: ProjectPath| {
+            target.detect(&directory, context)
+        }),
+        _ => written(Answer::<()>::Unknown),
+    }
+}
+
+/// The host as a [`PlanContext`].
+struct Host<'a>(&'a dyn Ask);
+
+/// Puts a question to the host. The error says why there is no usable answer.
+fn ask<Q: Serialize, A>(host: &dyn Ask, method: &str, question: &Q) -> Result<A, String>
+where
+    A: for<'de> Deserialize<'de>,
+{
+    let request = Message::new(question)
+        .to_json()
+        .map_err(|error| super::reason(&error))?;
+    let answer = host.ask(method, &request);
+    let answer = Message::<Answer<A>>::from_json(&answer).map_err(|error| super::reason(&error))?;
+    match answer.body {
+        Answer::Done(value) => Ok(value),
+        Answer::Unknown => Err(format!(
+            "synth speaks interface {} and does not know `{method}`",
+            answer.interface
+        )),
+        Answer::Malformed { reason } => Err(format!("synth can't read `{method}`: {reason}")),
+        Answer::Panicked { message, .. } => Err(format!("synth failed in `{method}`: {message}")),
+    }
+}
+
+impl Host<'_> {
+    fn read<Q: Serialize, A>(
+        &self,
+        method: &str,
+        path: &ProjectPath,
+        question: &Q,
+    ) -> Result<A, PlanError>
+    where
+        A: for<'de> Deserialize<'de>,
+    {
+        let answer: Result<Read<A>, String> = ask(self.0, method, question);
+        answer.unwrap_or_else(|reason| {
+            Err(PlanError::Io {
+                path: path.clone(),
+                reason,
+            })
+        })
+    }
+}
+
+impl PlanContext for Host<'_> {
+    fn read(&self, path: &ProjectPath) -> Result<Vec<u8>, PlanError> {
+        let text: String = self.read(host_method::READ, path, path)?;
+        BASE64.decode(text).map_err(|error| PlanError::Io {
+            path: path.clone(),
+            reason: error.to_string(),
+        })
+    }
+
+    fn kind(&self, path: &ProjectPath) -> Result<Option<FileKind>, PlanError> {
+        self.read(host_method::KIND, path, path)
+    }
+
+    fn files(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
+        self.read(host_method::FILES, &files.root, files)
+    }
+
+    fn directories(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
+        self.read(host_method::DIRECTORIES, &files.root, files)
+    }
+
+    fn link(&self, path: &ProjectPath) -> Result<Option<String>, PlanError> {
+        self.read(host_method::LINK, path, path)
+    }
+
+    fn tool(&self, request: &ToolRequest) -> Result<Tool, ToolError> {
+        let answer: Result<FoundTool, String> = ask(self.0, host_method::TOOL, request);
+        answer.unwrap_or_else(|reason| {
+            Err(ToolError::Broken {
+                program: request.program.clone(),
+                reason,
+            })
+        })
+    }
+}
+
+/// The host as a [`RunContext`].
+struct RunHost<'a> {
+    host: &'a dyn Ask,
+    request: RunRequest,
+}
+
+impl RunContext for RunHost<'_> {
+    fn inputs(&self) -> &Path {
+        &self.request.inputs
+    }
+
+    fn outputs(&self) -> &Path {
+        &self.request.outputs
+    }
+
+    fn scratch(&self) -> &Path {
+        &self.request.scratch
+    }
+
+    fn log(&self, line: &str) {
+        // A log that can't be written is no reason to fail what it tells of.
+        let _: Result<(), String> = ask(self.host, host_method::LOG, &line);
+    }
+
+    fn progress(&self, message: &str) {
+        // Nor is a display.
+        let _: Result<(), String> = ask(self.host, host_method::PROGRESS, &message);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        // Without a host there is nobody to go on for.
+        ask(self.host, host_method::IS_CANCELLED, &()).unwrap_or(true)
+    }
+
+    fn run(&self, process: &Process) -> Result<ProcessOutcome, Diagnostic> {
+        let answer: Result<Ran, String> = ask(self.host, host_method::RUN_PROCESS, process);
+        answer.unwrap_or_else(|reason| {
+            Err(
+                Diagnostic::error("plugin.host", "synth can't run a process for the plugin")
+                    .concerning(Concern::Internal)
+                    .cause(reason),
+            )
+        })
+    }
+}
