@@ -163,6 +163,29 @@ impl Action {
             name: name.into(),
             path: path.into(),
             kind: OutputKind::Directory,
+            patterns: Vec::new(),
+        });
+        self
+    }
+
+    /// Adds those files below the directory `path` (empty for the root itself) that match globs
+    /// relative to it: what it must leave among other files, such as its own inputs.
+    ///
+    /// The patterns are those of [`SourceFiles`], and each must match something that it leaves:
+    /// files and symbolic links are taken, directories only for what is in them. An input that
+    /// matches is taken for an output, so what the patterns match is to be kept out of the inputs.
+    #[must_use]
+    pub fn output_files<S: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        path: impl Into<String>,
+        patterns: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.outputs.push(Output {
+            name: name.into(),
+            path: path.into(),
+            kind: OutputKind::Directory,
+            patterns: patterns.into_iter().map(Into::into).collect(),
         });
         self
     }
@@ -174,6 +197,7 @@ impl Action {
             name: name.into(),
             path: path.into(),
             kind: OutputKind::File,
+            patterns: Vec::new(),
         });
         self
     }
@@ -433,6 +457,10 @@ pub struct Output {
     pub path: String,
     /// What it is.
     pub kind: OutputKind,
+    /// Of a directory, the files that are taken: globs relative to it, as those of
+    /// [`SourceFiles`]. Empty for everything below it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<String>,
 }
 
 /// What an output is.
@@ -441,7 +469,10 @@ pub struct Output {
 pub enum OutputKind {
     /// One regular file.
     File,
-    /// A directory with everything below it. Made beforehand, empty.
+    /// A directory with everything below it, made beforehand, empty. With
+    /// [`Output::patterns`], a directory that may hold other things too; made beforehand are
+    /// then the directories above what a pattern names (`build` for `build/app`, none for
+    /// `dist/**`).
     Directory,
 }
 

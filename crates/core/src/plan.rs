@@ -12,6 +12,11 @@ pub struct Plan {
     /// What is put into the target's output directory, once every action has succeeded. The
     /// targets that need this one get the same tree.
     pub exports: Vec<Export>,
+    /// Whether the exports are put among the target's sources, below its source path, instead of
+    /// into its output directory. There they are put file by file: nothing that synth did not
+    /// write is replaced, and what it wrote there is never a source of any target.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_place: bool,
     /// Which of the exported paths are artifacts, and of what kind.
     #[serde(default)]
     pub artifacts: Vec<ArtifactRule>,
@@ -27,8 +32,8 @@ pub struct Export {
     pub action: String,
     /// The output's name.
     pub output: String,
-    /// Where it is put below the target's output path; empty puts the contents of a directory
-    /// right there.
+    /// Where it is put below the target's output path, or its source path when the plan is one
+    /// [in place](Plan::in_place); empty puts the contents of a directory right there.
     #[serde(default)]
     pub path: String,
 }
@@ -38,8 +43,9 @@ pub struct Export {
 pub struct ArtifactRule {
     /// The kind: `python.wheel`.
     pub kind: String,
-    /// A glob over the files below the output path: `*.whl`; or the empty text, which makes the
-    /// output directory as a whole one artifact.
+    /// A glob over the exported files, relative to where they are put: `*.whl`; or the empty text,
+    /// which makes the output directory as a whole one artifact. In place, where there is no such
+    /// directory, it makes each file one.
     #[serde(default)]
     pub pattern: String,
 }
@@ -65,6 +71,13 @@ impl Plan {
             output: output.into(),
             path: path.into(),
         });
+        self
+    }
+
+    /// Puts the exports among the target's sources: see [`Plan::in_place`].
+    #[must_use]
+    pub fn in_place(mut self) -> Self {
+        self.in_place = true;
         self
     }
 

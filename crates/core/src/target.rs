@@ -118,6 +118,9 @@ pub struct TargetSpec {
     pub source_path: ProjectPath,
     /// The directory its exports are put into; `dist/<name>` unless said otherwise.
     pub output_path: ProjectPath,
+    /// Whether the output path was said, or is the one that every target has by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub output_path_chosen: bool,
     /// Packages it depends on, in the words of its kind.
     #[serde(default)]
     pub dependencies: Vec<String>,
@@ -143,6 +146,7 @@ impl TargetSpec {
             kind: kind.into(),
             source_path,
             output_path,
+            output_path_chosen: false,
             dependencies: Vec::new(),
             environment: BTreeMap::new(),
             needs: Vec::new(),
@@ -154,6 +158,7 @@ impl TargetSpec {
     #[must_use]
     pub fn output_path(mut self, path: ProjectPath) -> Self {
         self.output_path = path;
+        self.output_path_chosen = true;
         self
     }
 

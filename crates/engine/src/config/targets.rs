@@ -91,7 +91,7 @@ fn target_spec(
     let kind = text("type").unwrap_or_default();
     let mut target = TargetSpec::new(name, kind, source_path.unwrap_or_default());
     if let Some(output_path) = output_path {
-        target.output_path = output_path;
+        target = target.output_path(output_path);
     }
     let texts = |key: &str| match node.get(key).map(|node| &node.value) {
         Some(document::NodeValue::List(items)) => items
