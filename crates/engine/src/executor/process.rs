@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, PipeWriter, Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -127,6 +128,78 @@ impl Group {
             // An empty group is what is wanted.
             let _ = rustix::process::kill_process_group(group, signal);
         }
+    }
+}
+
+/// A process that works beside synth and talks over a socket, which is its standard input.
+pub(crate) struct Background {
+    child: std::process::Child,
+    group: Group,
+    end: Option<End>,
+}
+
+impl Background {
+    /// Starts it in a group of its own, with exactly the environment given.
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[OsString],
+        environment: &BTreeMap<String, OsString>,
+        socket: OwnedFd,
+        output: PipeWriter,
+    ) -> io::Result<Self> {
+        #[expect(
+            clippy::disallowed_types,
+            reason = "this is the executor's own way to start a plugin's process"
+        )]
+        let child = std::process::Command::new(program)
+            .args(arguments)
+            .current_dir("/")
+            .env_clear()
+            .envs(environment)
+            .stdin(socket)
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .process_group(0)
+            .spawn()?;
+        Ok(Self {
+            group: Group::of(Some(child.id())),
+            child,
+            end: None,
+        })
+    }
+
+    /// Ends it with its whole group, if it has not ended by itself.
+    pub(crate) fn kill(&mut self) {
+        if self.end.is_none() {
+            self.group.signal(rustix::process::Signal::KILL);
+            // Its end is nobody's news.
+            let _ = self.wait();
+        }
+    }
+
+    /// How it ended that is about to: one that stays for a second is ended. Ends what it left
+    /// behind in its group too.
+    pub(crate) fn ended(&mut self) -> io::Result<End> {
+        const INTERVAL: Duration = Duration::from_millis(2);
+        const MOST: u32 = 500;
+        for _ in 0..MOST {
+            if self.end.is_some() || self.child.try_wait()?.is_some() {
+                return self.wait();
+            }
+            std::thread::sleep(INTERVAL);
+        }
+        self.group.signal(rustix::process::Signal::KILL);
+        self.wait()
+    }
+
+    fn wait(&mut self) -> io::Result<End> {
+        if let Some(end) = self.end {
+            return Ok(end);
+        }
+        let end = End::of(self.child.wait()?);
+        self.end = Some(end);
+        self.group.signal(rustix::process::Signal::KILL);
+        Ok(end)
     }
 }
 

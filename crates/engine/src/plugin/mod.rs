@@ -1,11 +1,20 @@
 //! Plugins: target kinds in libraries of their own. What is in a library file, how it is opened,
 //! and the process that it is opened in.
 
+mod confine;
 mod file;
+mod library;
+mod open;
+mod process;
+mod serve;
+mod wire;
 
 use std::time::Duration;
 
 pub use file::{PluginFile, PluginFileError};
+pub use open::{examine, open};
+pub use process::HostProgram;
+pub use serve::serve;
 
 /// Where a plugin's code runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
