@@ -66,6 +66,9 @@ pub fn orchestrate_build_pipeline(config: &Path) -> Result<BuildReport, Vec<Diag
 /// Does what the command line asks for.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(code) = plugin_host() {
+        return code;
+    }
     let arguments = match arguments::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -81,4 +84,25 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(commands::run(&arguments))
+}
+
+/// The word that makes synth serve a plugin instead of reading its command line: for synth alone,
+/// which starts itself with it.
+pub(crate) const PLUGIN_HOST: &str = "plugin-host";
+
+/// Serves a plugin when that is what the process was started for.
+fn plugin_host() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != PLUGIN_HOST {
+        return None;
+    }
+    let service = arguments.next().unwrap_or_default();
+    let served = synth_engine::plugin::serve(&service.to_string_lossy());
+    Some(match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            render::diagnostics::show(&[problem], None);
+            ExitCode::from(exit::USAGE)
+        }
+    })
 }
