@@ -39,6 +39,10 @@ use crate::protocol::{self, Ask};
 /// tools recognize the library.
 pub const HEADER_SYMBOL: &str = abi_stable::library::ROOT_MODULE_LOADER_NAME;
 
+/// A variable that is set in a process that serves a plugin, where what is printed is kept for
+/// the diagnostic.
+pub const HOSTED: &str = "SYNTH_PLUGIN_HOST";
+
 /// How a library begins to introduce itself, the version of abi_stable first.
 pub type Header = LibHeader;
 

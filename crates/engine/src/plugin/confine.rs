@@ -12,7 +12,7 @@ pub(crate) fn to(library: &Path, readable: &[PathBuf], writable: &[PathBuf]) -> 
         ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, path_beneath_rules,
     };
     /// Where libraries, time zones, certificates and the like are; no project, no home.
-    const SYSTEM: [&str; 11] = [
+    const SYSTEM: [&str; 12] = [
         "/usr",
         "/lib",
         "/lib32",
@@ -24,6 +24,7 @@ pub(crate) fn to(library: &Path, readable: &[PathBuf], writable: &[PathBuf]) -> 
         "/nix/store",
         "/gnu/store",
         "/proc",
+        "/sys",
     ];
     const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
     // What later versions of Landlock know beside files is left alone.

@@ -181,6 +181,8 @@ impl Channel for Beside {
             let said = guest.end();
             said.lines().for_each(|line| context.log(line));
         } else {
+            // What was printed before is none of the next call's.
+            drop(guest.take_output());
             self.idle().push(guest);
         }
         Ok(answer)

@@ -285,6 +285,7 @@ impl<'a> Watch<'a> {
 fn environment(service: &Service) -> BTreeMap<String, OsString> {
     let temporary = service.writable.last().cloned().unwrap_or_default();
     BTreeMap::from([
+        (synth_core::abi::HOSTED.into(), "1".into()),
         ("LANG".into(), "C.UTF-8".into()),
         ("TZ".into(), "UTC".into()),
         ("TMPDIR".into(), temporary.into_os_string()),
