@@ -297,8 +297,8 @@ fn help_tells_the_commands_and_exit_codes() {
       -h, --help                Print help
       -V, --version             Print version
 
-    Exit codes: 0 done, 1 a target failed, 2 wrong command line or configuration, 3 a tool is missing, 4
-    store or state unusable, 70 internal error, 129, 130 and 143 ended by a signal
+    Exit codes: 0 done, 1 a target failed, 2 wrong command line or configuration, 3 a tool or plugin is
+    missing, 4 store or state unusable, 70 internal error, 129, 130 and 143 ended by a signal
     ");
 }
 

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 a target failed, 2 wrong command line or configuration, \
-                  3 a tool is missing, 4 store or state unusable, 70 internal error, \
+                  3 a tool or plugin is missing, 4 store or state unusable, 70 internal error, \
                   129, 130 and 143 ended by a signal"
 )]
 pub(crate) struct Arguments {
@@ -78,7 +78,7 @@ pub(crate) struct BuildArguments {
     /// How the result is reported
     #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
     pub(crate) format: ReportFormat,
-    /// Take no results from the cache
+    /// Take no results and no plans of earlier builds
     #[arg(long)]
     pub(crate) no_cache: bool,
     /// Load the images that were built into the local container engine

@@ -8,7 +8,7 @@ pub const SUCCESS: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The command line or the configuration is wrong.
 pub const USAGE: u8 = 2;
-/// A tool that is needed is missing or does not work.
+/// A tool or a plugin that is needed is missing or can't be used.
 pub const TOOL_MISSING: u8 = 3;
 /// The store or the workspace's state can't be used: no room, no permission.
 pub const STATE: u8 = 4;
@@ -31,8 +31,9 @@ pub(crate) fn of_failures<'a>(problems: impl Iterator<Item = &'a Diagnostic>) ->
     of_errors(problems, FAILED)
 }
 
-/// A fault of synth's own is always told. A missing tool or a state that can't be used is told
-/// when it is all that is wrong: else the project has something to mend first.
+/// A fault of synth's own, or of a kind's code, is always told. A tool or a plugin that is missing,
+/// or a state that can't be used, is told when it is all that is wrong: else the project has
+/// something to mend first.
 fn of_errors<'a>(problems: impl Iterator<Item = &'a Diagnostic>, project: u8) -> u8 {
     let concerns: Vec<Concern> = problems
         .filter(|problem| problem.is_error())

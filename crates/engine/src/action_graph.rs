@@ -230,7 +230,8 @@ impl ActionGraph {
     /// Targets without actions have nothing to wait for.
     pub(crate) fn prove_empty_targets(&mut self) {
         for target in 0..self.targets.len() {
-            if self.targets[target].actions.is_empty() {
+            let node = &self.targets[target];
+            if node.actions.is_empty() && node.state == TargetState::Open {
                 self.target_transition(target, TargetState::Proven);
             }
         }

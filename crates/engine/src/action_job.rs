@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use synth_core::{BuildTarget, Diagnostic, TargetDescription};
+use synth_core::Diagnostic;
 use tokio_util::sync::CancellationToken;
 
 use crate::action_graph::ActionState;
@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::executor::{Ended, Execution, Stop};
 use crate::inputs::{Available, input_tree};
 use crate::key::action_digest;
+use crate::kind::Kind;
 use crate::schedule::{ActionRecord, Workshop};
 use crate::store::CachedAction;
 use crate::tree::Tree;
@@ -22,8 +23,7 @@ pub(crate) struct ActionJob {
     pub(crate) workshop: Arc<Workshop>,
     pub(crate) action: synth_core::Action,
     pub(crate) target: String,
-    pub(crate) kind: Arc<dyn BuildTarget>,
-    pub(crate) description: TargetDescription,
+    pub(crate) kind: Arc<Kind>,
     pub(crate) available: Available,
     pub(crate) stop: CancellationToken,
 }
@@ -103,10 +103,10 @@ impl ActionJob {
     async fn look_up(&self, record: &mut ActionRecord) -> Result<Option<Tree>, Diagnostic> {
         let workshop = Arc::clone(&self.workshop);
         let (action, available) = (self.action.clone(), self.available.clone());
-        let description = self.description.clone();
+        let kind = Arc::clone(&self.kind);
         let looked_up = tokio::task::spawn_blocking(move || {
             let inputs = input_tree(&action, &workshop.project, &available)?;
-            let digest = action_digest(&action, &inputs, &description);
+            let digest = action_digest(&action, &inputs, kind.description());
             let known = if workshop.use_cache {
                 workshop
                     .store

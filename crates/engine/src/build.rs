@@ -6,34 +6,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use synth_core::{Artifact, Diagnostic, Plan, ProjectPath};
+use synth_core::{Diagnostic, Plan};
 use tokio_util::sync::CancellationToken;
 
 use crate::Registry;
-use crate::action_graph::{ActionGraph, ActionState, TargetState};
+use crate::action_graph::ActionGraph;
 use crate::commit::Outputs;
-use crate::config::Pipeline;
+use crate::config::{FailureStrategy, Pipeline};
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
 use crate::graph::TargetGraph;
-use crate::plans;
-use crate::project::{Project, glob_set};
-use crate::report::{ActionReport, BuildReport, REPORT_VERSION, TargetReport, TargetStatus};
-use crate::schedule::{Finished, PlannedTarget, Schedule, Workshop, action_status, attributes};
+use crate::plan_cache::PlanCache;
+use crate::plans::{self, Answer, is_fault_of_kind};
+use crate::project::Project;
+use crate::report::{BuildReport, REPORT_VERSION, TargetReport};
+use crate::schedule::{Finished, PlannedTarget, Schedule, Workshop};
 use crate::state::State;
 use crate::store::Store;
-use crate::tree::{Tree, TreeEntry};
+use crate::target_report::{milliseconds, target_report};
 use crate::work::WorkDirectory;
-
-/// How many of a failed action's last lines a report holds.
-const LAST_LINES: usize = 20;
 
 /// How a build is to be done.
 #[derive(Clone)]
 pub struct BuildOptions {
     /// How many actions run at once; none for as many as there are processors.
     pub jobs: Option<NonZeroUsize>,
-    /// Whether results are taken from the cache. They are kept in it either way.
+    /// Whether results and plans of earlier builds are used. Those of this one are kept either way.
     pub use_cache: bool,
     /// The store's directory; none for the user's own, see [`default_store_directory`].
     pub store: Option<PathBuf>,
@@ -108,31 +106,22 @@ pub fn plan_pipeline(
     registry: &Registry,
 ) -> Result<Vec<Plan>, Vec<Diagnostic>> {
     let project = Project::new(pipeline, &default_store_directory());
-    validated_plans(pipeline, registry, &project).map(|(plans, _)| plans)
-}
-
-/// The plans, and the warnings of validation.
-fn validated_plans(
-    pipeline: &Pipeline,
-    registry: &Registry,
-    project: &Project,
-) -> Result<(Vec<Plan>, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let mut problems = plans::validate(pipeline, registry, project);
+    let answers = plans::ask(pipeline, registry, &project, None);
+    let mut problems: Vec<Diagnostic> = problems(&answers).cloned().collect();
+    problems.extend(path_problems(pipeline, &answers));
     if problems.iter().any(Diagnostic::is_error) {
         return Err(problems);
     }
-    match plans::plan(pipeline, registry, project) {
-        Ok(plans) => Ok((plans, problems)),
-        Err(found) => {
-            problems.extend(found);
-            Err(problems)
-        }
-    }
+    Ok(answers
+        .into_iter()
+        .filter_map(|answer| answer.plan)
+        .collect())
 }
 
 /// Builds every target of a pipeline.
 ///
-/// A target that fails is part of the report, not an error.
+/// A target that fails is part of the report, not an error. So is one whose kind fails when it is
+/// asked, where the pipeline goes on after failures.
 ///
 /// # Errors
 /// When the build did not begin.
@@ -149,33 +138,13 @@ pub async fn build(
         .await
         .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?
         .ok_or(BuildError::Cancelled)?;
+    let plan_cache = PlanCache::new(state.clone(), options.use_cache);
     let workshop = open_workshop(pipeline, options, state, &build)?;
     for path in &pipeline.output_paths {
         workshop.outputs.clear_leftovers(path);
     }
-    let (plans, warnings) = {
-        let root = &pipeline.root;
-        let (pipeline, registry) = (pipeline.clone(), registry.clone());
-        let project = Arc::clone(&workshop.project);
-        let planned =
-            tokio::task::spawn_blocking(move || validated_plans(&pipeline, &registry, &project));
-        planned
-            .await
-            .map_err(|error| unusable(root, &error))?
-            .map_err(BuildError::Invalid)?
-    };
-    let occupied: Vec<Diagnostic> = pipeline
-        .targets
-        .iter()
-        .filter_map(|target| {
-            let problem = workshop.outputs.check(target)?;
-            Some(pipeline.locate(&target.name, problem))
-        })
-        .collect();
-    if !occupied.is_empty() {
-        return Err(BuildError::Invalid(occupied));
-    }
-    let targets = planned_targets(pipeline, registry, plans);
+    let answers = ask(pipeline, registry, &workshop.project, plan_cache).await?;
+    let targets = planned_targets(pipeline, registry, &workshop, answers)?;
     let plans: Vec<Plan> = targets.iter().map(|target| target.plan.clone()).collect();
     let target_graph = TargetGraph::new(&pipeline.targets)
         .map_err(|error| BuildError::Invalid(error.into_diagnostics(pipeline)))?;
@@ -184,13 +153,7 @@ pub async fn build(
         targets: targets.len(),
         actions: graph.len(),
     });
-    let (mut reports, faults) = run(pipeline, &targets, graph, workshop, &options.observer).await;
-    for report in &mut reports {
-        let own = warnings
-            .iter()
-            .filter(|w| w.target.as_deref() == Some(&report.name));
-        report.diagnostics.extend(own.cloned());
-    }
+    let (reports, faults) = run(pipeline, &targets, graph, workshop, &options.observer).await;
     Ok(BuildReport {
         version: REPORT_VERSION,
         build,
@@ -204,6 +167,80 @@ pub async fn build(
             .chain(pipeline.warnings.clone())
             .collect(),
     })
+}
+
+/// What is wrong with the output paths of targets that turned out to use theirs.
+fn path_problems(pipeline: &Pipeline, answers: &[Answer]) -> Vec<Diagnostic> {
+    let uses_its_own = |name: &str| {
+        let mut planned = pipeline.targets.iter().zip(answers);
+        let target = planned.find(|(target, _)| target.name == name);
+        let plan = target.and_then(|(_, answer)| answer.plan.as_ref());
+        plan.is_some_and(|plan| !plan.in_place)
+    };
+    let problems = pipeline.default_path_problems(uses_its_own);
+    problems.cloned().collect()
+}
+
+fn problems(answers: &[Answer]) -> impl Iterator<Item = &Diagnostic> {
+    answers.iter().flat_map(|answer| &answer.problems)
+}
+
+/// Asks the kinds, where that may block.
+async fn ask(
+    pipeline: &Pipeline,
+    registry: &Registry,
+    project: &Arc<Project>,
+    cache: PlanCache,
+) -> Result<Vec<Answer>, BuildError> {
+    let root = pipeline.root.clone();
+    let (pipeline, registry) = (pipeline.clone(), registry.clone());
+    let project = Arc::clone(project);
+    let asked = tokio::task::spawn_blocking(move || {
+        plans::ask(&pipeline, &registry, &project, Some(&cache))
+    });
+    asked.await.map_err(|error| unusable(&root, &error))
+}
+
+/// The targets to build, unless a problem stops them all: any that is the project's to mend, and
+/// where the pipeline stops at failures any at all.
+fn planned_targets(
+    pipeline: &Pipeline,
+    registry: &Registry,
+    workshop: &Workshop,
+    answers: Vec<Answer>,
+) -> Result<Vec<PlannedTarget>, BuildError> {
+    let goes_on = pipeline.failure_strategy == FailureStrategy::Continue;
+    let stops =
+        |problem: &Diagnostic| problem.is_error() && !(goes_on && is_fault_of_kind(problem));
+    let mut all: Vec<Diagnostic> = problems(&answers).cloned().collect();
+    all.extend(path_problems(pipeline, &answers));
+    let planned = pipeline.targets.iter().zip(&answers);
+    let planned = planned.filter_map(|(target, answer)| Some((target, answer.plan.as_ref()?)));
+    workshop
+        .project
+        .in_place()
+        .declare(pipeline, planned.clone());
+    if !all.iter().any(stops) {
+        let replacing = planned.filter(|(_, plan)| !plan.in_place);
+        all.extend(replacing.filter_map(|(target, _)| {
+            let problem = workshop.outputs.check(target)?;
+            Some(pipeline.locate(&target.name, problem))
+        }));
+    }
+    if all.iter().any(stops) {
+        return Err(BuildError::Invalid(all));
+    }
+    let targets = pipeline.targets.iter().zip(answers);
+    Ok(targets
+        .filter_map(|(spec, answer)| {
+            Some(PlannedTarget {
+                spec: spec.clone(),
+                kind: Arc::clone(registry.kind(&spec.kind)?),
+                plan: answer.plan.unwrap_or_default(),
+                problems: answer.problems,
+            })
+        })
+        .collect())
 }
 
 async fn run(
@@ -225,26 +262,6 @@ async fn run(
         .run()
         .await;
     (reports.into_iter().flatten().collect(), faults)
-}
-
-fn planned_targets(
-    pipeline: &Pipeline,
-    registry: &Registry,
-    plans: Vec<Plan>,
-) -> Vec<PlannedTarget> {
-    pipeline
-        .targets
-        .iter()
-        .zip(plans)
-        .filter_map(|(spec, plan)| {
-            Some(PlannedTarget {
-                spec: spec.clone(),
-                kind: Arc::clone(registry.target(&spec.kind)?),
-                description: registry.description(&spec.kind)?.clone(),
-                plan,
-            })
-        })
-        .collect()
 }
 
 /// Opens a workspace's state.
@@ -274,10 +291,12 @@ fn open_workshop(
     } else {
         NonZeroUsize::MIN
     };
+    let project = Project::new(pipeline, &directory);
+    let in_place = Arc::clone(project.in_place());
     Ok(Arc::new(Workshop {
-        project: Project::new(pipeline, &directory),
+        project,
         executor: LocalExecutor::new(store.clone(), Arc::new(work)),
-        outputs: Outputs::new(&pipeline.root, state, store.clone()),
+        outputs: Outputs::new(&pipeline.root, state, store.clone(), in_place),
         store,
         logs,
         observer: Arc::clone(&options.observer),
@@ -308,126 +327,4 @@ fn build_name() -> String {
         now.strftime("%Y%m%dT%H%M%S%.6fZ"),
         std::process::id()
     )
-}
-
-fn milliseconds(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn target_report(
-    pipeline: &Pipeline,
-    planned: &PlannedTarget,
-    finished: &Finished<'_>,
-) -> TargetReport {
-    let name = &planned.spec.name;
-    let mut diagnostics: Vec<Diagnostic> = finished.record.diagnostics.clone();
-    let mut actions = Vec::new();
-    for index in finished.graph.actions_of(finished.index) {
-        let node = finished.graph.node(*index);
-        let record = &finished.actions[*index];
-        let located = record.diagnostics.iter().cloned();
-        diagnostics.extend(located.map(|diagnostic| pipeline.locate(name, diagnostic)));
-        let failed = node.state == ActionState::Failed;
-        let log = record.log.as_deref().filter(|log| log.exists());
-        actions.push(ActionReport {
-            id: node.action.id.clone(),
-            phase: node.action.phase,
-            description: node.action.description.clone(),
-            status: action_status(node.state),
-            duration_ms: milliseconds(record.duration),
-            digest: record.digest.as_ref().map(|digest| digest.sha256.clone()),
-            exit_code: record.exit_code,
-            log: log.map(|log| relative(log, &pipeline.root)),
-            last_lines: log.filter(|_| failed).map(last_lines).unwrap_or_default(),
-        });
-    }
-    diagnostics.extend(planned.plan.warnings.clone());
-    diagnostics.sort_by_key(|diagnostic| !diagnostic.is_error());
-    let status = status(finished, &diagnostics);
-    let artifacts = match &finished.record.tree {
-        Some(tree) if status.is_success() => artifacts(planned, tree, finished),
-        _ => Vec::new(),
-    };
-    TargetReport {
-        name: name.clone(),
-        kind: planned.spec.kind.clone(),
-        status,
-        duration_ms: milliseconds(finished.record.duration),
-        actions,
-        diagnostics,
-        artifacts,
-    }
-}
-
-fn status(finished: &Finished<'_>, diagnostics: &[Diagnostic]) -> TargetStatus {
-    let states: Vec<ActionState> = finished
-        .graph
-        .actions_of(finished.index)
-        .iter()
-        .map(|index| finished.graph.node(*index).state)
-        .collect();
-    let failed = states.contains(&ActionState::Failed);
-    if failed || diagnostics.iter().any(Diagnostic::is_error) {
-        TargetStatus::Failed
-    } else if finished.graph.target_state(finished.index) == TargetState::Failed {
-        TargetStatus::Skipped
-    } else if !finished.record.committed {
-        TargetStatus::Cancelled
-    } else if states.contains(&ActionState::Executed) {
-        TargetStatus::Built
-    } else if finished.record.written {
-        TargetStatus::Cached
-    } else {
-        TargetStatus::UpToDate
-    }
-}
-
-fn artifacts(planned: &PlannedTarget, tree: &Tree, finished: &Finished<'_>) -> Vec<Artifact> {
-    let mut found = Vec::new();
-    for rule in &planned.plan.artifacts {
-        let attributes = attributes(finished.index, finished.graph, finished.actions, &rule.kind);
-        let artifact = |path: ProjectPath, digest, size| Artifact {
-            kind: rule.kind.clone(),
-            path,
-            digest,
-            size,
-            attributes: attributes.clone(),
-        };
-        if rule.pattern.is_empty() {
-            let path = planned.spec.output_path.clone();
-            found.push(artifact(path, tree.digest(), tree.size()));
-            continue;
-        }
-        let Ok(pattern) = glob_set(std::slice::from_ref(&rule.pattern)) else {
-            continue;
-        };
-        for (path, entry) in tree.leaves() {
-            if let TreeEntry::File(file) = entry
-                && pattern.is_match(&path)
-                && let Ok(path) = planned.spec.output_path.join(&path)
-            {
-                found.push(artifact(path, file.digest.clone(), file.digest.size));
-            }
-        }
-    }
-    found
-}
-
-fn relative(path: &Path, root: &Path) -> String {
-    path.strip_prefix(root)
-        .unwrap_or(path)
-        .display()
-        .to_string()
-}
-
-fn last_lines(log: &Path) -> Vec<String> {
-    /// Of a log without line breaks no more than this is shown.
-    const MOST_BYTES: u64 = 64 * 1024;
-    let text = crate::executor::log_tail(log, MOST_BYTES);
-    let lines: Vec<&str> = text.lines().collect();
-    let first = lines.len().saturating_sub(LAST_LINES);
-    lines[first..]
-        .iter()
-        .map(|line| (*line).to_owned())
-        .collect()
 }

@@ -48,11 +48,29 @@ pub fn check(pipeline: &Pipeline, registry: &Registry) -> CheckReport {
         diagnostics: plans::validate(pipeline, registry, project.as_ref()),
         tools: Vec::new(),
     };
+    // Whether a target uses the output path that it was not told is known by its plan.
+    let replaces = |name: &str| {
+        let target = pipeline.target(name);
+        let kind = target.and_then(|target| Some((target, registry.kind(&target.kind)?)));
+        kind.and_then(|(target, kind)| kind.plan(target, project.as_ref()).ok())
+            .is_some_and(|plan| !plan.in_place)
+    };
+    let paths = pipeline.default_path_problems(replaces);
+    report.diagnostics.extend(paths.cloned());
     for target in &pipeline.targets {
-        let Some(kind) = registry.target(&target.kind) else {
+        let Some(kind) = registry.kind(&target.kind) else {
             continue;
         };
-        for requirement in kind.requirements(target, project.as_ref()) {
+        let requirements = kind.requirements(target, project.as_ref());
+        let requirements = requirements.unwrap_or_else(|problem| {
+            let problem = plans::located(pipeline, target, problem);
+            // A kind that can't be used has said so when it validated the target.
+            if !report.diagnostics.contains(&problem) {
+                report.diagnostics.push(problem);
+            }
+            Vec::new()
+        });
+        for requirement in requirements {
             let known = report
                 .tools
                 .iter_mut()

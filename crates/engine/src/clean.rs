@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::io;
+use std::sync::Arc;
 
 use synth_core::{Concern, Diagnostic, ProjectPath};
 
 use crate::Registry;
 use crate::build::{BuildError, BuildOptions, default_store_directory, open_state};
-use crate::commit::Outputs;
+use crate::commit::{InPlace, Outputs};
 use crate::config::Pipeline;
+use crate::plans::located;
 use crate::store::Store;
 
 /// Removes the outputs of every target of a pipeline, and what their kinds say beside. Gives the
@@ -44,18 +46,33 @@ pub fn clean(
                 .help("wait for it to end"),
         ]);
     };
-    let outputs = Outputs::new(&pipeline.root, state, store);
+    let in_place = InPlace::load(&pipeline.root);
+    let outputs = Outputs::new(&pipeline.root, state, store, Arc::clone(&in_place));
     let mut removed = Vec::new();
     let mut problems = Vec::new();
+    if pipeline.targets.len() == pipeline.every_target.len() {
+        // What targets left among sources that are no more is removed with all others' outputs.
+        let known = |name: &String| pipeline.target(name).is_some();
+        for target in in_place.targets().iter().filter(|name| !known(name)) {
+            match outputs.remove_in_place(target) {
+                Ok(paths) => removed.extend(paths),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
     for target in &pipeline.targets {
         outputs.clear_leftovers(&target.output_path);
         match outputs.remove(target) {
-            Ok(true) => removed.push(target.output_path.clone()),
-            Ok(false) => {}
+            Ok(paths) => removed.extend(paths),
             Err(problem) => problems.push(pipeline.locate(&target.name, problem)),
         }
-        let kind = registry.target(&target.kind);
-        for path in kind.map(|kind| kind.clean(target)).unwrap_or_default() {
+        let kind = registry.kind(&target.kind);
+        let beside = kind.map_or_else(|| Ok(Vec::new()), |kind| kind.clean(target));
+        let beside = beside.unwrap_or_else(|problem| {
+            problems.push(located(pipeline, target, problem));
+            Vec::new()
+        });
+        for path in beside {
             match remove(pipeline, &path) {
                 Ok(true) => removed.push(path),
                 Ok(false) => {}

@@ -1,13 +1,61 @@
-//! Asks the target kinds: every problem of every target first, then a plan for each, checked for
-//! what the engine relies on.
+//! Asks the target kinds: every problem of every target, and a plan for each target that has none.
+//! Says which problems are a kind's own, so that they cost no other target.
 
-use std::collections::BTreeSet;
-use std::panic::AssertUnwindSafe;
-
-use synth_core::{Action, Diagnostic, InputSource, Plan, PlanContext, TargetSpec};
+use synth_core::{Concern, Diagnostic, Plan, PlanContext, TargetSpec};
 
 use crate::Registry;
 use crate::config::Pipeline;
+use crate::kind::Kind;
+use crate::plan_cache::{PlanCache, Planned};
+use crate::plan_check::check;
+use crate::project::Project;
+use crate::recorded::Recorder;
+
+/// What a target's kind has to say of it, each problem at its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// Problems, and warnings beside those of the plan.
+    pub(crate) problems: Vec<Diagnostic>,
+    /// None when one of the problems is an error.
+    pub(crate) plan: Option<Plan>,
+}
+
+/// Asks for every target of a pipeline, in its order. A plan that `cache` knows is not asked for.
+pub(crate) fn ask(
+    pipeline: &Pipeline,
+    registry: &Registry,
+    project: &Project,
+    cache: Option<&PlanCache>,
+) -> Vec<Answer> {
+    let targets = pipeline.targets.iter();
+    targets
+        .map(|target| {
+            let planned = match registry.kind(&target.kind) {
+                Some(kind) => planned(target, kind, project, cache),
+                None => Err(vec![no_kind(target)]),
+            };
+            let locate = |problems: Vec<Diagnostic>| {
+                let problems = problems.into_iter();
+                problems
+                    .map(|problem| located(pipeline, target, problem))
+                    .collect()
+            };
+            match planned {
+                Ok(Planned { warnings, mut plan }) => {
+                    plan.warnings = locate(plan.warnings);
+                    Answer {
+                        problems: locate(warnings),
+                        plan: Some(plan),
+                    }
+                }
+                Err(problems) => Answer {
+                    problems: locate(problems),
+                    plan: None,
+                },
+            }
+        })
+        .collect()
+}
 
 /// Every problem that the kinds see in their targets.
 #[must_use]
@@ -16,77 +64,76 @@ pub fn validate(
     registry: &Registry,
     context: &dyn PlanContext,
 ) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for target in &pipeline.targets {
-        let problems = match registry.target(&target.kind) {
-            Some(kind) => guarded(target, "validate", || Ok(kind.validate(target, context)))
-                .unwrap_or_else(|problems| problems),
-            None => vec![no_kind(target)],
-        };
-        found.extend(
-            problems
-                .into_iter()
-                .map(|problem| pipeline.locate(&target.name, problem)),
-        );
-    }
-    found
+    let targets = pipeline.targets.iter();
+    targets
+        .flat_map(|target| {
+            let problems = match registry.kind(&target.kind) {
+                Some(kind) => kind.validate(target, context),
+                None => vec![no_kind(target)],
+            };
+            let problems = problems.into_iter();
+            problems.map(|problem| located(pipeline, target, problem))
+        })
+        .collect()
 }
 
-/// The plan of every target, in the pipeline's order.
-///
-/// # Errors
-/// Every problem that leaves a target without a plan.
-pub(crate) fn plan(
-    pipeline: &Pipeline,
-    registry: &Registry,
-    context: &dyn PlanContext,
-) -> Result<Vec<Plan>, Vec<Diagnostic>> {
-    let mut plans = Vec::new();
-    let mut problems = Vec::new();
-    for target in &pipeline.targets {
-        let planned = match registry.target(&target.kind) {
-            Some(kind) => guarded(target, "plan", || kind.plan(target, context)),
-            None => Err(vec![no_kind(target)]),
-        };
-        match planned.and_then(|plan| check(target, plan)) {
-            Ok(mut plan) => {
-                plan.warnings = plan
-                    .warnings
-                    .into_iter()
-                    .map(|warning| pipeline.locate(&target.name, warning))
-                    .collect();
-                plans.push(plan);
+/// Whether a problem is a fault of a kind's code or of the library it is in, and not the project's
+/// to mend: everything internal, and a library that can't be used on this machine (`plugin.…`).
+/// Where failures don't stop the build, such a target fails alone. A tool that is missing is no
+/// such fault, nor is anything that a kind finds wrong with its target.
+pub(crate) fn is_fault_of_kind(problem: &Diagnostic) -> bool {
+    match problem.concern {
+        Concern::Internal => true,
+        Concern::Environment => problem.code.starts_with("plugin."),
+        _ => false,
+    }
+}
+
+/// A problem at its place in the configuration: that of a kind at the target's `type`, unless it
+/// has a place of its own.
+pub(crate) fn located(pipeline: &Pipeline, target: &TargetSpec, problem: Diagnostic) -> Diagnostic {
+    let problem = if is_fault_of_kind(&problem) && problem.place.is_none() {
+        problem.at_setting(["type"])
+    } else {
+        problem
+    };
+    pipeline.locate(&target.name, problem)
+}
+
+fn planned(
+    target: &TargetSpec,
+    kind: &Kind,
+    project: &Project,
+    cache: Option<&PlanCache>,
+) -> Result<Planned, Vec<Diagnostic>> {
+    let known = cache.and_then(|cache| cache.recall(target, kind, project));
+    if let Some(Planned { warnings, plan }) = known
+        && let Ok(plan) = check(target, plan)
+    {
+        return Ok(Planned { warnings, plan });
+    }
+    let context = Recorder::new(project);
+    let mut problems = kind.validate(target, &context);
+    if problems.iter().any(Diagnostic::is_error) {
+        return Err(problems);
+    }
+    let plan = kind.plan(target, &context);
+    match plan.and_then(|plan| check(target, plan)) {
+        Ok(plan) => {
+            let planned = Planned {
+                warnings: problems,
+                plan,
+            };
+            if let (Some(cache), Some(dialogue)) = (cache, context.into_dialogue()) {
+                cache.keep(target, kind, dialogue, &planned);
             }
-            Err(found) => problems.extend(
-                found
-                    .into_iter()
-                    .map(|problem| pipeline.locate(&target.name, problem)),
-            ),
+            Ok(planned)
+        }
+        Err(found) => {
+            problems.extend(found);
+            Err(problems)
         }
     }
-    if problems.is_empty() {
-        Ok(plans)
-    } else {
-        Err(problems)
-    }
-}
-
-/// Calls a kind, whose panic is a problem of its target and not the end of the build.
-fn guarded<T>(
-    target: &TargetSpec,
-    method: &str,
-    call: impl FnOnce() -> Result<T, Vec<Diagnostic>>,
-) -> Result<T, Vec<Diagnostic>> {
-    std::panic::catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
-        Err(vec![
-            Diagnostic::error(
-                "internal.panic",
-                format!("the target kind `{}` panicked in `{method}`", target.kind),
-            )
-            .concerning(synth_core::Concern::Internal)
-            .help("this is a fault of the target kind: report it to its authors"),
-        ])
-    })
 }
 
 fn no_kind(target: &TargetSpec) -> Diagnostic {
@@ -97,114 +144,4 @@ fn no_kind(target: &TargetSpec) -> Diagnostic {
             target.name, target.kind
         ),
     )
-}
-
-/// A plan as the scheduler needs it: unique names, references that lead somewhere.
-fn check(target: &TargetSpec, plan: Plan) -> Result<Plan, Vec<Diagnostic>> {
-    let mut reasons = Vec::new();
-    let mut ids = BTreeSet::new();
-    let mut outputs = BTreeSet::new();
-    for action in &plan.actions {
-        if !ids.insert(action.id.as_str()) {
-            reasons.push(format!("two actions are called `{}`", action.id));
-        }
-        for output in &action.outputs {
-            if !outputs.insert((action.id.as_str(), output.name.as_str())) {
-                reasons.push(format!("`{}` has two outputs `{}`", action.id, output.name));
-            }
-        }
-    }
-    for action in &plan.actions {
-        for after in &action.after {
-            if !ids.contains(after.as_str()) {
-                reasons.push(format!(
-                    "`{}` comes after `{after}`, which is not there",
-                    action.id
-                ));
-            }
-        }
-        for input in &action.inputs {
-            match &input.from {
-                InputSource::Output {
-                    action: from,
-                    output,
-                } if !outputs.contains(&(from.as_str(), output.as_str())) => {
-                    reasons.push(format!(
-                        "`{}` takes `{output}` of `{from}`, which is not there",
-                        action.id
-                    ));
-                }
-                InputSource::Target { name } if !target.needs.contains(name) => {
-                    reasons.push(format!(
-                        "`{}` takes `{name}`, which is not needed",
-                        action.id
-                    ));
-                }
-                _ => {}
-            }
-        }
-    }
-    if let Some(id) = on_a_circle(&plan) {
-        reasons.push(format!("`{id}` waits for itself"));
-    }
-    for export in &plan.exports {
-        if !outputs.contains(&(export.action.as_str(), export.output.as_str())) {
-            reasons.push(format!(
-                "it exports `{}` of `{}`, which is not there",
-                export.output, export.action
-            ));
-        }
-    }
-    if reasons.is_empty() {
-        return Ok(plan);
-    }
-    let problem = Diagnostic::error(
-        "plan.broken",
-        format!("the plan of target `{}` can't be carried out", target.name),
-    )
-    .concerning(synth_core::Concern::Internal)
-    .help("this is a fault of the target kind: report it to its authors");
-    Err(vec![reasons.into_iter().fold(problem, Diagnostic::cause)])
-}
-
-/// An action that can never start, because it waits for one that waits for it.
-fn on_a_circle(plan: &Plan) -> Option<&str> {
-    let mut waiting: Vec<&Action> = plan.actions.iter().collect();
-    loop {
-        let open: BTreeSet<&str> = waiting.iter().map(|action| action.id.as_str()).collect();
-        let count = waiting.len();
-        waiting.retain(|action| befores(action).any(|before| open.contains(before)));
-        if waiting.len() == count {
-            return waiting.first().map(|action| action.id.as_str());
-        }
-    }
-}
-
-/// The actions of the same plan that an action waits for.
-fn befores(action: &Action) -> impl Iterator<Item = &str> {
-    let from_inputs = action.inputs.iter().filter_map(|input| match &input.from {
-        InputSource::Output { action, .. } => Some(action.as_str()),
-        _ => None,
-    });
-    from_inputs.chain(action.after.iter().map(String::as_str))
-}
-
-#[cfg(test)]
-mod tests {
-    use synth_core::{Native, Phase};
-
-    use super::*;
-
-    #[test]
-    fn an_action_that_waits_for_itself_is_found() {
-        let action = |id: &str| Action::new(id, Phase::Build, id, Native::new(id));
-        let straight = Plan::default()
-            .action(action("a"))
-            .action(action("b").after("a"));
-        assert_eq!(on_a_circle(&straight), None);
-        let circle = straight
-            .action(action("c").after("d"))
-            .action(action("d").after("c"));
-        assert_eq!(on_a_circle(&circle), Some("c"));
-    }
 }

@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use synth_core::{
-    FileKind, PlanContext, PlanError, ProjectPath, SourceFiles, Tool, ToolError, ToolRequest,
+    Digest, FileKind, PlanContext, PlanError, ProjectPath, SourceFiles, Tool, ToolError,
+    ToolRequest,
 };
 
 use crate::build::default_store_directory;
-use crate::commit::is_staging;
+use crate::commit::{InPlace, is_staging};
 use crate::config::Pipeline;
 use crate::digest::FileDigests;
 use crate::tools;
@@ -22,13 +23,15 @@ use crate::tree::{FileEntry, Origin, Tree, TreeEntry};
 
 /// Names that are never sources: version control's data (in a work tree of its own `.git` is a
 /// file) and synth's own.
-const NEVER_SOURCES: [&str; 5] = [".git", ".hg", ".svn", ".jj", ".synth"];
+pub(crate) const NEVER_SOURCES: [&str; 5] = [".git", ".hg", ".svn", ".jj", ".synth"];
 
 /// A project directory.
 pub struct Project {
     root: PathBuf,
     /// Output directories, which are never sources.
     outputs: Vec<ProjectPath>,
+    /// What targets have put among the sources, which is none of them either.
+    in_place: Arc<InPlace>,
     /// The store, which is no source either where it lies inside the project.
     store: PathBuf,
     digests: FileDigests,
@@ -50,6 +53,7 @@ impl Project {
 
     fn with(root: PathBuf, outputs: Vec<ProjectPath>, store: &Path) -> Arc<Self> {
         Arc::new(Self {
+            in_place: InPlace::load(&root),
             root,
             outputs,
             // A store that is not there yet is not found among the sources either.
@@ -59,8 +63,36 @@ impl Project {
         })
     }
 
+    /// What targets have put among the sources.
+    pub(crate) fn in_place(&self) -> &Arc<InPlace> {
+        &self.in_place
+    }
+
     fn disk_path(&self, path: &ProjectPath) -> PathBuf {
         self.root.join(path.as_str())
+    }
+
+    /// Where a file is, links followed, which is inside the project.
+    fn real_path(&self, path: &ProjectPath) -> Result<PathBuf, PlanError> {
+        if self.in_place.is_output(path.as_str()) {
+            return Err(PlanError::NotFound { path: path.clone() });
+        }
+        let disk = self.disk_path(path);
+        let real = fs::canonicalize(&disk).map_err(|error| plan_error(path, &error))?;
+        if real.starts_with(&self.root) {
+            Ok(real)
+        } else {
+            Err(PlanError::Leaves {
+                path: path.clone(),
+                leads_to: real,
+            })
+        }
+    }
+
+    /// The digest of what [`PlanContext::read`] gives.
+    pub(crate) fn content_digest(&self, path: &ProjectPath) -> Result<Digest, PlanError> {
+        let digest = self.digests.digest(&self.real_path(path)?);
+        digest.map_err(|error| plan_error(path, &error))
     }
 
     /// Files chosen by patterns, with their contents' digests.
@@ -71,8 +103,13 @@ impl Project {
     /// Files one by one, with their contents' digests.
     pub(crate) fn tree_of(&self, root: &ProjectPath, paths: &[String]) -> Result<Tree, PlanError> {
         use rayon::prelude::*;
+        let is_source = |path: &&String| {
+            let path = root.join(path);
+            !path.is_ok_and(|path| self.in_place.is_output(path.as_str()))
+        };
         let entries: Vec<(&String, TreeEntry)> = paths
             .par_iter()
+            .filter(is_source)
             .map(|path| Ok((path, self.entry(root, path)?)))
             .collect::<Result<_, PlanError>>()?;
         let mut tree = Tree::default();
@@ -134,6 +171,10 @@ impl Project {
         for entry in entries {
             let entry = entry.map_err(|error| plan_error(directory, &error))?;
             let name = entry.file_name();
+            if self.is_in_place(directory, &entry) {
+                found.outputs += 1;
+                continue;
+            }
             if patterns.excludes(&format!("{below}{}", name.display())) {
                 continue;
             }
@@ -155,14 +196,16 @@ impl Project {
                 if self.disk_path(&path) == self.store || self.outputs.contains(&path) {
                     continue;
                 }
-                let before = found.len();
+                let (before, outputs) = (found.len(), found.outputs);
                 self.walk(&path, &format!("{relative}/"), patterns, found)?;
                 // A directory that is there for outputs alone is none of the sources.
                 let for_outputs = found.len() == before
-                    && self
-                        .outputs
-                        .iter()
-                        .any(|output| output.strip_prefix(&path).is_some());
+                    && (found.outputs > outputs
+                        || self.in_place.made_directory(path.as_str())
+                        || self
+                            .outputs
+                            .iter()
+                            .any(|output| output.strip_prefix(&path).is_some()));
                 if patterns.includes(&relative) && !for_outputs {
                     found.directories.push(relative);
                 }
@@ -174,20 +217,26 @@ impl Project {
     }
 }
 
+impl Project {
+    /// Whether something in a directory was put there by a target.
+    fn is_in_place(&self, directory: &ProjectPath, entry: &fs::DirEntry) -> bool {
+        let name = entry.file_name();
+        let Some(path) = name.to_str().and_then(|name| directory.join(name).ok()) else {
+            return false;
+        };
+        !entry.file_type().is_ok_and(|kind| kind.is_dir()) && self.in_place.is_output(path.as_str())
+    }
+}
+
 impl PlanContext for Project {
     fn read(&self, path: &ProjectPath) -> Result<Vec<u8>, PlanError> {
-        let disk = self.disk_path(path);
-        let real = fs::canonicalize(&disk).map_err(|error| plan_error(path, &error))?;
-        if !real.starts_with(&self.root) {
-            return Err(PlanError::Leaves {
-                path: path.clone(),
-                leads_to: real,
-            });
-        }
-        fs::read(&real).map_err(|error| plan_error(path, &error))
+        fs::read(self.real_path(path)?).map_err(|error| plan_error(path, &error))
     }
 
     fn kind(&self, path: &ProjectPath) -> Result<Option<FileKind>, PlanError> {
+        if self.in_place.is_output(path.as_str()) {
+            return Ok(None);
+        }
         match fs::symlink_metadata(self.disk_path(path)) {
             Ok(metadata) if metadata.is_file() => Ok(Some(FileKind::File)),
             Ok(metadata) if metadata.is_dir() => Ok(Some(FileKind::Directory)),
@@ -214,6 +263,9 @@ impl PlanContext for Project {
     }
 
     fn link(&self, path: &ProjectPath) -> Result<Option<String>, PlanError> {
+        if self.in_place.is_output(path.as_str()) {
+            return Ok(None);
+        }
         match fs::read_link(self.disk_path(path)) {
             Ok(target) => target
                 .into_os_string()
@@ -261,6 +313,8 @@ fn not_utf8(path: &ProjectPath, what: &str) -> PlanError {
 struct Listing {
     files: Vec<String>,
     directories: Vec<String>,
+    /// How many files were passed over because a target has put them there.
+    outputs: usize,
 }
 
 impl Listing {

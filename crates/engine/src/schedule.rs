@@ -7,17 +7,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use synth_core::{BuildTarget, Diagnostic, Digest, Plan, TargetDescription, TargetSpec};
+use synth_core::{Diagnostic, Digest, Plan, TargetSpec};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::action_graph::{ActionGraph, ActionIndex, ActionState, TargetState};
 use crate::action_job::ActionJob;
-use crate::commit::{CommitError, Outputs};
+use crate::commit::{CommitError, Exports, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
 use crate::inputs::Available;
+use crate::kind::Kind;
 use crate::project::Project;
 use crate::report::ActionStatus;
 use crate::store::{CachedAction, Store};
@@ -42,9 +43,18 @@ pub(crate) struct Workshop {
 /// A target with its kind.
 pub(crate) struct PlannedTarget {
     pub(crate) spec: TargetSpec,
-    pub(crate) kind: Arc<dyn BuildTarget>,
-    pub(crate) description: TargetDescription,
+    pub(crate) kind: Arc<Kind>,
+    /// Empty when there is none.
     pub(crate) plan: Plan,
+    /// What its kind had to say beside the plan; why there is none, if there is none.
+    pub(crate) problems: Vec<Diagnostic>,
+}
+
+impl PlannedTarget {
+    /// Whether it can't be built: its kind failed when it was to plan.
+    fn is_lost(&self) -> bool {
+        self.problems.iter().any(Diagnostic::is_error)
+    }
 }
 
 /// What became of an action.
@@ -128,6 +138,11 @@ impl<'a> Schedule<'a> {
     /// Runs everything to its end. Gives what went wrong in synth itself.
     pub(crate) async fn run(&mut self) -> Vec<Diagnostic> {
         let mut faults = Vec::new();
+        for (index, planned) in self.targets.iter().enumerate() {
+            if planned.is_lost() {
+                self.graph.target_transition(index, TargetState::Failed);
+            }
+        }
         self.graph.prove_empty_targets();
         self.settle_targets();
         loop {
@@ -191,7 +206,6 @@ impl<'a> Schedule<'a> {
             action: self.graph.node(index).action.clone(),
             target: planned.spec.name.clone(),
             kind: Arc::clone(&planned.kind),
-            description: planned.description.clone(),
             available: self.available(target),
             stop: self.stop.clone(),
         };
@@ -315,11 +329,15 @@ impl<'a> Schedule<'a> {
     }
 
     fn start_commit(&mut self, indices: Vec<usize>) {
-        let targets: Vec<(TargetSpec, Tree)> = indices
+        let targets: Vec<Exports> = indices
             .iter()
             .filter_map(|index| {
-                let tree = self.records[*index].tree.clone()?;
-                Some((self.targets[*index].spec.clone(), tree))
+                let planned = &self.targets[*index];
+                Some(Exports {
+                    target: planned.spec.clone(),
+                    tree: self.records[*index].tree.clone()?,
+                    in_place: planned.plan.in_place,
+                })
             })
             .collect();
         // It counts as one that runs, so that one at a time is one at a time.

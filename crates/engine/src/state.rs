@@ -1,5 +1,5 @@
-//! The workspace's own state, `.synth/` beside synth.toml: the lock, the logs of the last builds
-//! and what they put where. Never committed. Without it synth does not know which outputs it wrote,
+//! The workspace's own state, `.synth/` beside synth.toml: the lock, the logs of the last builds,
+//! their plans and what they put where. Never committed. Without it synth does not know which outputs it wrote,
 //! and replaces none.
 
 use std::fs::{self, File, TryLockError};
@@ -15,6 +15,9 @@ use crate::event::{Event, Observer};
 
 /// How many builds' logs are kept.
 const KEPT_LOGS: usize = 20;
+
+/// How the records of what is among the sources begin.
+const IN_PLACE: &str = "in-place.";
 
 /// The state of one workspace.
 #[derive(Clone, Debug)]
@@ -34,6 +37,7 @@ impl State {
         let directory = root.join(".synth");
         fs::create_dir_all(directory.join("logs"))?;
         fs::create_dir_all(directory.join("outputs"))?;
+        fs::create_dir_all(directory.join("plans"))?;
         let ignore = directory.join(".gitignore");
         if !ignore.exists() {
             fs::write(ignore, "*\n")?;
@@ -94,6 +98,35 @@ impl State {
         let directory = logs.join(build);
         fs::create_dir_all(&directory)?;
         Ok(directory)
+    }
+
+    /// Where a target's plan is kept.
+    pub(crate) fn plan_record(&self, target: &str) -> PathBuf {
+        let name = digest_bytes(target.as_bytes()).sha256;
+        self.directory.join("plans").join(format!("{name}.json"))
+    }
+
+    /// Where outputs are written before they are moved in among sources. Left over, when a build
+    /// dies.
+    pub(crate) fn staging_directory(&self) -> PathBuf {
+        self.directory.join("staging")
+    }
+
+    /// Where it is kept what a target has put among its sources.
+    pub(crate) fn in_place_record(&self, target: &str) -> PathBuf {
+        let name = digest_bytes(target.as_bytes()).sha256;
+        let name = format!("{IN_PLACE}{name}.json");
+        self.directory.join("outputs").join(name)
+    }
+
+    /// All such records of the workspace at a root, which need not have any state.
+    pub(crate) fn in_place_records(root: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(root.join(".synth/outputs"));
+        let entries = entries.into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(IN_PLACE))
+            .map(|entry| entry.path())
+            .collect()
     }
 
     /// Where it is kept what was written to an output directory. By the directory and not by the

@@ -1,15 +1,17 @@
 //! `synth init`: asks every kind what it finds below the directory, and writes that down.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::Value;
-use synth_core::{Detection, Diagnostic, PlanContext, ProjectPath};
+use synth_core::{Detection, Diagnostic, PlanContext, ProjectPath, Severity};
 use synth_engine::{CONFIG_FILE_NAMES, Project, Registry};
 
 use super::{Outcome, directory, print};
 use crate::arguments::{Global, InitArguments};
 use crate::exit;
+use crate::render::diagnostics;
 
 /// How deep below the directory targets are looked for.
 const DEEPEST: usize = 6;
@@ -59,6 +61,7 @@ pub(crate) fn run(global: &Global, arguments: &InitArguments, registry: &Registr
         root: &root,
         context: project.as_ref(),
         found: Vec::new(),
+        failed: BTreeSet::new(),
     };
     search.look_below(&ProjectPath::root(), &[], 0);
     let found = name_apart(search.found);
@@ -106,6 +109,8 @@ struct Search<'a> {
     root: &'a Path,
     context: &'a dyn PlanContext,
     found: Vec<Found>,
+    /// Kinds that could not look, and are not asked again.
+    failed: BTreeSet<String>,
 }
 
 impl Search<'_> {
@@ -113,10 +118,7 @@ impl Search<'_> {
     fn look_below(&mut self, directory: &ProjectPath, owners: &[String], depth: usize) {
         let mut here: Vec<Found> = Vec::new();
         for kind in self.registry.kinds() {
-            let detection = self
-                .registry
-                .target(kind)
-                .and_then(|target| target.detect(directory, self.context));
+            let detection = self.detect(kind, directory);
             if let Some(detection) = detection.filter(|_| !owners.iter().any(|owner| owner == kind))
             {
                 here.push(Found {
@@ -146,6 +148,23 @@ impl Search<'_> {
                 self.look_below(&below, &owners, depth + 1);
             }
         }
+    }
+
+    /// What a kind finds in a directory. That it can't look is told, and the others look.
+    fn detect(&mut self, kind: &str, directory: &ProjectPath) -> Option<Detection> {
+        if self.failed.contains(kind) {
+            return None;
+        }
+        let looked = self
+            .registry
+            .kind(kind)?
+            .detect(directory, self.context)
+            .map_err(|mut problem| {
+                problem.severity = Severity::Warning;
+                diagnostics::show(&[problem], None);
+                self.failed.insert(kind.to_owned());
+            });
+        looked.ok().flatten()
     }
 
     fn subdirectories(&self, directory: &ProjectPath) -> Vec<String> {

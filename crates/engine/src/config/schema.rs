@@ -134,7 +134,9 @@ pub(crate) fn target_schema(description: &TargetDescription) -> Value {
         required.extend(own.iter().cloned());
     }
     schema["required"] = Value::Array(required);
-    schema["additionalProperties"] = Value::Bool(false);
+    // Only a kind that says so itself takes keys that it does not name.
+    let others = kind.get("additionalProperties").cloned();
+    schema["additionalProperties"] = others.unwrap_or(Value::Bool(false));
     schema["title"] = json!(description.kind);
     schema["description"] = json!(description.description);
     schema

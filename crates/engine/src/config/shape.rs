@@ -4,7 +4,7 @@
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::LocationSegment;
 use serde_json::Value;
-use synth_core::Diagnostic;
+use synth_core::{Concern, Diagnostic};
 
 use super::document::{Document, Node};
 
@@ -24,7 +24,9 @@ pub(crate) fn check_shape(
                     "kind.schema",
                     format!("the settings schema of {name} is wrong"),
                 )
-                .cause(error.to_string()),
+                .concerning(Concern::Internal)
+                .cause(error.to_string())
+                .help("this is a fault of the target kind: report it to its authors"),
             ];
         }
     };

@@ -34,6 +34,14 @@ pub(super) fn read(
         let description = kind.text().and_then(|kind| registry.description(kind));
         let Some(description) = description else {
             problems.push(document.place(unknown_kind(&entry.key, kind, registry), &kind.span));
+            // It may be one of those that could not say their names.
+            let untold = registry.faults().iter();
+            problems.extend(
+                untold
+                    .filter(|fault| !problems.contains(fault))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
             continue;
         };
         let schema = schema::target_schema(description);

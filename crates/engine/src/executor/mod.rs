@@ -3,6 +3,7 @@
 
 pub(crate) mod environment;
 mod handover;
+mod line_log;
 mod local;
 mod native;
 mod outputs;
@@ -14,9 +15,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use synth_core::{Action, BuildTarget, Diagnostic};
+use synth_core::{Action, Diagnostic};
 use tokio_util::sync::CancellationToken;
 
+use crate::kind::Kind;
 use crate::store::CachedAction;
 use crate::tree::Tree;
 
@@ -28,7 +30,7 @@ pub(crate) struct Execution {
     pub(crate) action: Action,
     /// Names the action's directory: `api.wheel`.
     pub(crate) label: String,
-    pub(crate) kind: Arc<dyn BuildTarget>,
+    pub(crate) kind: Arc<Kind>,
     pub(crate) inputs: Tree,
     /// The log file.
     pub(crate) log: PathBuf,
@@ -84,7 +86,8 @@ fn log_tail_from(log: &Path, start: u64, most_bytes: u64) -> String {
             start.max(length.saturating_sub(most_bytes)),
         ))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        // Somebody may still be writing.
+        file.take(most_bytes).read_to_end(&mut bytes)?;
         std::io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     // Of a log that can't be read there is nothing to show.

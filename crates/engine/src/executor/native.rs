@@ -2,21 +2,18 @@
 //! processes.
 
 use std::cell::Cell;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use synth_core::{
-    Action, BuildTarget, Diagnostic, Native, NativeOutcome, Process, ProcessOutcome, RunContext,
-};
+use synth_core::{Action, Diagnostic, Native, NativeOutcome, Process, ProcessOutcome, RunContext};
 use tokio::runtime::Handle;
 
 use super::environment::{Directories, environment};
+use super::line_log::LineLog;
 use super::process::{self, Command, End};
 use super::{Ended, Execution, local};
+use crate::kind::Kind;
 
 /// How much of a process's output messages may show.
 const LAST_OUTPUT_BYTES: u64 = 4096;
@@ -32,7 +29,7 @@ pub(crate) async fn run(
         action: execution.action.clone(),
         native: native.clone(),
         directories: directories.clone(),
-        log: Mutex::new(open_log(&execution.log)),
+        log: Mutex::new(LineLog::open(&execution.log)),
         log_path: execution.log.clone(),
         stop: execution.stop.clone(),
         progress: Arc::clone(&execution.progress),
@@ -41,22 +38,18 @@ pub(crate) async fn run(
         interrupted: Cell::new(None),
     };
     let kind = Arc::clone(&execution.kind);
-    let call = tokio::task::spawn_blocking(move || context.call(kind.as_ref()));
+    let call = tokio::task::spawn_blocking(move || context.call(&kind));
     match call.await {
         Ok(result) => result,
         Err(error) => Err(Ended::failed(local::internal(&error))),
     }
 }
 
-fn open_log(path: &Path) -> Option<File> {
-    OpenOptions::new().create(true).append(true).open(path).ok()
-}
-
 struct Context {
     action: Action,
     native: Native,
     directories: Directories,
-    log: Mutex<Option<File>>,
+    log: Mutex<LineLog>,
     log_path: PathBuf,
     stop: super::Stop,
     progress: Arc<dyn Fn(&str) + Send + Sync>,
@@ -67,8 +60,8 @@ struct Context {
 }
 
 impl Context {
-    fn call(self, kind: &dyn BuildTarget) -> Result<NativeOutcome, Ended> {
-        let result = std::panic::catch_unwind(AssertUnwindSafe(|| kind.run(&self.native, &self)));
+    fn call(self, kind: &Kind) -> Result<NativeOutcome, Ended> {
+        let result = kind.run(&self.native, &self);
         if self.stop.cancel.is_cancelled() {
             return Err(Ended::Cancelled);
         }
@@ -80,29 +73,13 @@ impl Context {
             exit_code: None,
         };
         match result {
-            Ok(Ok(outcome)) if outcome.diagnostics.iter().any(Diagnostic::is_error) => {
+            Ok(outcome) if outcome.diagnostics.iter().any(Diagnostic::is_error) => {
                 Err(failed(outcome.diagnostics))
             }
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(diagnostics)) => Err(failed(diagnostics)),
-            Err(payload) => Err(Ended::failed(panicked(&self.action, payload.as_ref()))),
+            Ok(outcome) => Ok(outcome),
+            Err(diagnostics) => Err(failed(diagnostics)),
         }
     }
-}
-
-fn panicked(action: &Action, payload: &(dyn std::any::Any + Send)) -> Diagnostic {
-    let message = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
-    Diagnostic::error(
-        "internal.panic",
-        format!("the target kind panicked in `{}`", action.description),
-    )
-    .concerning(synth_core::Concern::Internal)
-    .cause(message)
-    .help("this is a fault of the target kind: report it to its authors")
 }
 
 impl RunContext for Context {
@@ -119,18 +96,17 @@ impl RunContext for Context {
     }
 
     fn log(&self, line: &str) {
-        let mut log = self
-            .log
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(file) = log.as_mut() {
-            // A log that can't be written is no reason to fail what it tells of.
-            let _ = writeln!(file, "{line}");
-        }
+        let log = self.log.lock();
+        log.unwrap_or_else(|poisoned| poisoned.into_inner())
+            .line(line);
     }
 
     fn progress(&self, message: &str) {
-        (self.progress)(message);
+        /// A display has one line for it.
+        const MOST_CHARACTERS: usize = 200;
+        let line = message.lines().next().unwrap_or_default();
+        let end = line.char_indices().nth(MOST_CHARACTERS);
+        (self.progress)(end.map_or(line, |(end, _)| &line[..end]));
     }
 
     fn is_cancelled(&self) -> bool {

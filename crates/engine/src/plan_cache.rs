@@ -1,0 +1,141 @@
+//! Plans of earlier builds, in `.synth/plans/`: one record for each target, with what its kind
+//! asked of the project while it planned. While the answers are the same, so is the plan, and the
+//! kind is not asked. A record that can't be read is none.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use synth_core::{Diagnostic, INTERFACE_VERSION, Plan, TargetSpec};
+
+use crate::digest::digest_bytes;
+use crate::kind::Kind;
+use crate::project::Project;
+use crate::recorded::Dialogue;
+use crate::state::State;
+
+/// The first word of a record, with the version of its form.
+const HEADER: &str = "synth-plan-1";
+
+/// Keeps plans, and finds them again.
+pub(crate) struct PlanCache {
+    state: State,
+    /// Whether what is kept is used, or only kept.
+    used: bool,
+}
+
+/// What a kind had to say of a target that it can build.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Planned {
+    /// The warnings of its validation, where the kind put them.
+    pub(crate) warnings: Vec<Diagnostic>,
+    pub(crate) plan: Plan,
+}
+
+/// A record's second line.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    /// Of everything but the project that the plan follows from.
+    key: String,
+    dialogue: Dialogue,
+    planned: Planned,
+}
+
+impl PlanCache {
+    pub(crate) fn new(state: State, used: bool) -> Self {
+        Self { state, used }
+    }
+
+    /// The plan that the kind would make now, if that is known.
+    pub(crate) fn recall(
+        &self,
+        target: &TargetSpec,
+        kind: &Kind,
+        project: &Project,
+    ) -> Option<Planned> {
+        if !self.used {
+            return None;
+        }
+        let key = key(target, kind)?;
+        let record = read(&self.path(target)).filter(|record| record.key == key)?;
+        record.dialogue.holds(project).then_some(record.planned)
+    }
+
+    /// Keeps a plan for the next build. One that can't be kept is made anew.
+    pub(crate) fn keep(
+        &self,
+        target: &TargetSpec,
+        kind: &Kind,
+        dialogue: Dialogue,
+        planned: &Planned,
+    ) {
+        let Some(key) = key(target, kind) else {
+            return;
+        };
+        let record = Record {
+            key,
+            dialogue,
+            planned: planned.clone(),
+        };
+        if let Some(text) = text_of(&record) {
+            let _ = write(&self.path(target), &text);
+        }
+    }
+
+    fn path(&self, target: &TargetSpec) -> PathBuf {
+        self.state.plan_record(&target.name)
+    }
+}
+
+/// What a plan follows from beside the project: none when the kind's code can't be told from that
+/// of another version.
+fn key(target: &TargetSpec, kind: &Kind) -> Option<String> {
+    let description = kind.description();
+    let all = (
+        target,
+        kind.identity()?,
+        &description.crate_name,
+        &description.version,
+        INTERFACE_VERSION,
+        env!("CARGO_PKG_VERSION"),
+    );
+    let text = serde_json::to_vec(&all).ok()?;
+    Some(digest_bytes(&text).sha256)
+}
+
+/// A record as text; none when it would not be the same when read again.
+fn text_of(record: &Record) -> Option<Vec<u8>> {
+    let body = serde_json::to_vec(record).ok()?;
+    let again: Record = serde_json::from_slice(&body).ok()?;
+    if again.planned != record.planned || again.dialogue != record.dialogue {
+        return None;
+    }
+    let mut text = format!("{HEADER} {}\n", digest_bytes(&body).sha256).into_bytes();
+    text.extend(body);
+    Some(text)
+}
+
+fn read(path: &Path) -> Option<Record> {
+    let text = fs::read(path).ok()?;
+    let end = text.iter().position(|byte| *byte == b'\n')?;
+    let (header, body) = (&text[..end], &text[end + 1..]);
+    let digest = std::str::from_utf8(header)
+        .ok()?
+        .strip_prefix(HEADER)?
+        .trim();
+    if digest_bytes(body).sha256 != digest {
+        return None;
+    }
+    serde_json::from_slice(body).ok()
+}
+
+/// Writes it beside, then moves it there: a build that dies leaves the one or the other.
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(path);
+    fs::create_dir_all(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(text)?;
+    file.persist(path)?;
+    Ok(())
+}

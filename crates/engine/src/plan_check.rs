@@ -1,0 +1,114 @@
+//! Checks a plan for what the engine relies on: unique names, references that lead somewhere, an
+//! order in which every action can start.
+
+use std::collections::BTreeSet;
+
+use synth_core::{Action, Diagnostic, InputSource, Plan, TargetSpec};
+
+use crate::kind::fault;
+
+/// A plan as the scheduler needs it: unique names, references that lead somewhere.
+pub(crate) fn check(target: &TargetSpec, plan: Plan) -> Result<Plan, Vec<Diagnostic>> {
+    let mut reasons = Vec::new();
+    let mut ids = BTreeSet::new();
+    let mut outputs = BTreeSet::new();
+    for action in &plan.actions {
+        if !ids.insert(action.id.as_str()) {
+            reasons.push(format!("two actions are called `{}`", action.id));
+        }
+        for output in &action.outputs {
+            if !outputs.insert((action.id.as_str(), output.name.as_str())) {
+                reasons.push(format!("`{}` has two outputs `{}`", action.id, output.name));
+            }
+        }
+    }
+    for action in &plan.actions {
+        for after in &action.after {
+            if !ids.contains(after.as_str()) {
+                reasons.push(format!(
+                    "`{}` comes after `{after}`, which is not there",
+                    action.id
+                ));
+            }
+        }
+        for input in &action.inputs {
+            match &input.from {
+                InputSource::Output {
+                    action: from,
+                    output,
+                } if !outputs.contains(&(from.as_str(), output.as_str())) => {
+                    reasons.push(format!(
+                        "`{}` takes `{output}` of `{from}`, which is not there",
+                        action.id
+                    ));
+                }
+                InputSource::Target { name } if !target.needs.contains(name) => {
+                    reasons.push(format!(
+                        "`{}` takes `{name}`, which is not needed",
+                        action.id
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+    if let Some(id) = on_a_circle(&plan) {
+        reasons.push(format!("`{id}` waits for itself"));
+    }
+    for export in &plan.exports {
+        if !outputs.contains(&(export.action.as_str(), export.output.as_str())) {
+            reasons.push(format!(
+                "it exports `{}` of `{}`, which is not there",
+                export.output, export.action
+            ));
+        }
+    }
+    if reasons.is_empty() {
+        return Ok(plan);
+    }
+    let message = format!("the plan of target `{}` can't be carried out", target.name);
+    let problem = fault("plan.broken", message);
+    Err(vec![reasons.into_iter().fold(problem, Diagnostic::cause)])
+}
+
+/// An action that can never start, because it waits for one that waits for it.
+fn on_a_circle(plan: &Plan) -> Option<&str> {
+    let mut waiting: Vec<&Action> = plan.actions.iter().collect();
+    loop {
+        let open: BTreeSet<&str> = waiting.iter().map(|action| action.id.as_str()).collect();
+        let count = waiting.len();
+        waiting.retain(|action| befores(action).any(|before| open.contains(before)));
+        if waiting.len() == count {
+            return waiting.first().map(|action| action.id.as_str());
+        }
+    }
+}
+
+/// The actions of the same plan that an action waits for.
+fn befores(action: &Action) -> impl Iterator<Item = &str> {
+    let from_inputs = action.inputs.iter().filter_map(|input| match &input.from {
+        InputSource::Output { action, .. } => Some(action.as_str()),
+        _ => None,
+    });
+    from_inputs.chain(action.after.iter().map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests {
+    use synth_core::{Native, Phase};
+
+    use super::*;
+
+    #[test]
+    fn an_action_that_waits_for_itself_is_found() {
+        let action = |id: &str| Action::new(id, Phase::Build, id, Native::new(id));
+        let straight = Plan::default()
+            .action(action("a"))
+            .action(action("b").after("a"));
+        assert_eq!(on_a_circle(&straight), None);
+        let circle = straight
+            .action(action("c").after("d"))
+            .action(action("d").after("c"));
+        assert_eq!(on_a_circle(&circle), Some("c"));
+    }
+}

@@ -1,0 +1,156 @@
+//! What a target asks of the project while it validates and plans: written down with the answers,
+//! and asked again later, to see whether anything is different now.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use synth_core::{
+    FileKind, PlanContext, PlanError, ProjectPath, SourceFiles, Tool, ToolError, ToolRequest,
+};
+
+use crate::digest::digest_bytes;
+use crate::project::Project;
+
+/// A question to the project.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Question {
+    Read(ProjectPath),
+    Kind(ProjectPath),
+    Files(SourceFiles),
+    Directories(SourceFiles),
+    Link(ProjectPath),
+    Tool(ToolRequest),
+}
+
+/// A question with the digest of its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Answered {
+    #[serde(rename = "q")]
+    question: Question,
+    #[serde(rename = "a")]
+    answer: String,
+}
+
+/// Questions with their answers, in the order they were asked in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Dialogue(Vec<Answered>);
+
+impl Dialogue {
+    /// Whether the project gives the same answers now. A later question may rest on an earlier
+    /// answer, so nothing is asked after the first that is different.
+    pub(crate) fn holds(&self, project: &Project) -> bool {
+        self.0
+            .iter()
+            .all(|answered| answered.question.put(project) == Some(answered.answer.clone()))
+    }
+}
+
+impl Question {
+    /// The digest of the project's answer.
+    fn put(&self, project: &Project) -> Option<String> {
+        match self {
+            // A file is not read for it where its digest is known, and not kept.
+            Self::Read(path) => digest_of(&project.content_digest(path)),
+            Self::Kind(path) => digest_of(&project.kind(path)),
+            Self::Files(files) => digest_of(&project.files(files)),
+            Self::Directories(files) => digest_of(&project.directories(files)),
+            Self::Link(path) => digest_of(&project.link(path)),
+            Self::Tool(request) => digest_of(&project.tool(request)),
+        }
+    }
+}
+
+/// The digest of an answer; none for one that can't be written down.
+fn digest_of<T: Serialize>(answer: &T) -> Option<String> {
+    let text = serde_json::to_vec(answer).ok()?;
+    Some(digest_bytes(&text).sha256)
+}
+
+/// A project that writes down what it is asked.
+pub(crate) struct Recorder<'a> {
+    project: &'a Project,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    dialogue: Vec<Answered>,
+    /// Where each question stands in the dialogue.
+    known: HashMap<Question, usize>,
+    /// Something can't be written down, or was answered in two ways.
+    unreliable: bool,
+}
+
+impl<'a> Recorder<'a> {
+    pub(crate) fn new(project: &'a Project) -> Self {
+        Self {
+            project,
+            state: RefCell::default(),
+        }
+    }
+
+    /// Everything that was asked; none when it can't be relied on.
+    pub(crate) fn into_dialogue(self) -> Option<Dialogue> {
+        let state = self.state.into_inner();
+        (!state.unreliable).then_some(Dialogue(state.dialogue))
+    }
+
+    fn keep(&self, question: Question, answer: Option<String>) {
+        let state = &mut *self.state.borrow_mut();
+        let Some(answer) = answer else {
+            state.unreliable = true;
+            return;
+        };
+        if let Some(index) = state.known.get(&question) {
+            state.unreliable |= state.dialogue[*index].answer != answer;
+            return;
+        }
+        state.known.insert(question.clone(), state.dialogue.len());
+        state.dialogue.push(Answered { question, answer });
+    }
+}
+
+impl PlanContext for Recorder<'_> {
+    fn read(&self, path: &ProjectPath) -> Result<Vec<u8>, PlanError> {
+        let answer = self.project.read(path);
+        let digest = answer
+            .as_ref()
+            .map(|bytes| digest_bytes(bytes))
+            .map_err(Clone::clone);
+        self.keep(Question::Read(path.clone()), digest_of(&digest));
+        answer
+    }
+
+    fn kind(&self, path: &ProjectPath) -> Result<Option<FileKind>, PlanError> {
+        let answer = self.project.kind(path);
+        self.keep(Question::Kind(path.clone()), digest_of(&answer));
+        answer
+    }
+
+    fn files(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
+        let answer = self.project.files(files);
+        self.keep(Question::Files(files.clone()), digest_of(&answer));
+        answer
+    }
+
+    fn directories(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
+        let answer = self.project.directories(files);
+        self.keep(Question::Directories(files.clone()), digest_of(&answer));
+        answer
+    }
+
+    fn link(&self, path: &ProjectPath) -> Result<Option<String>, PlanError> {
+        let answer = self.project.link(path);
+        self.keep(Question::Link(path.clone()), digest_of(&answer));
+        answer
+    }
+
+    fn tool(&self, request: &ToolRequest) -> Result<Tool, ToolError> {
+        let answer = self.project.tool(request);
+        self.keep(Question::Tool(request.clone()), digest_of(&answer));
+        answer
+    }
+}

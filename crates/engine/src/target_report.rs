@@ -1,0 +1,149 @@
+//! A target's part of the report, made when it has ended: how, what it has to say, what it left.
+
+use std::path::Path;
+use std::time::Duration;
+
+use synth_core::{Artifact, Diagnostic, ProjectPath};
+
+use crate::action_graph::{ActionState, TargetState};
+use crate::config::Pipeline;
+use crate::project::glob_set;
+use crate::report::{ActionReport, TargetReport, TargetStatus};
+use crate::schedule::{Finished, PlannedTarget, action_status, attributes};
+use crate::tree::{Tree, TreeEntry};
+
+/// How many of a failed action's last lines a report holds.
+const LAST_LINES: usize = 20;
+
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn target_report(
+    pipeline: &Pipeline,
+    planned: &PlannedTarget,
+    finished: &Finished<'_>,
+) -> TargetReport {
+    let name = &planned.spec.name;
+    let mut diagnostics: Vec<Diagnostic> = finished.record.diagnostics.clone();
+    let mut actions = Vec::new();
+    for index in finished.graph.actions_of(finished.index) {
+        let node = finished.graph.node(*index);
+        let record = &finished.actions[*index];
+        let located = record.diagnostics.iter().cloned();
+        diagnostics.extend(located.map(|diagnostic| pipeline.locate(name, diagnostic)));
+        let failed = node.state == ActionState::Failed;
+        let log = record.log.as_deref().filter(|log| log.exists());
+        actions.push(ActionReport {
+            id: node.action.id.clone(),
+            phase: node.action.phase,
+            description: node.action.description.clone(),
+            status: action_status(node.state),
+            duration_ms: milliseconds(record.duration),
+            digest: record.digest.as_ref().map(|digest| digest.sha256.clone()),
+            exit_code: record.exit_code,
+            log: log.map(|log| relative(log, &pipeline.root)),
+            last_lines: log.filter(|_| failed).map(last_lines).unwrap_or_default(),
+        });
+    }
+    diagnostics.extend(planned.plan.warnings.iter().cloned());
+    diagnostics.extend(planned.problems.iter().cloned());
+    diagnostics.sort_by_key(|diagnostic| !diagnostic.is_error());
+    let status = status(finished, &diagnostics);
+    let artifacts = match &finished.record.tree {
+        Some(tree) if status.is_success() => artifacts(planned, tree, finished),
+        _ => Vec::new(),
+    };
+    TargetReport {
+        name: name.clone(),
+        kind: planned.spec.kind.clone(),
+        status,
+        duration_ms: milliseconds(finished.record.duration),
+        actions,
+        diagnostics,
+        artifacts,
+    }
+}
+
+fn status(finished: &Finished<'_>, diagnostics: &[Diagnostic]) -> TargetStatus {
+    let states: Vec<ActionState> = finished
+        .graph
+        .actions_of(finished.index)
+        .iter()
+        .map(|index| finished.graph.node(*index).state)
+        .collect();
+    let failed = states.contains(&ActionState::Failed);
+    if failed || diagnostics.iter().any(Diagnostic::is_error) {
+        TargetStatus::Failed
+    } else if finished.graph.target_state(finished.index) == TargetState::Failed {
+        TargetStatus::Skipped
+    } else if !finished.record.committed {
+        TargetStatus::Cancelled
+    } else if states.contains(&ActionState::Executed) {
+        TargetStatus::Built
+    } else if finished.record.written {
+        TargetStatus::Cached
+    } else {
+        TargetStatus::UpToDate
+    }
+}
+
+fn artifacts(planned: &PlannedTarget, tree: &Tree, finished: &Finished<'_>) -> Vec<Artifact> {
+    let mut found = Vec::new();
+    for rule in &planned.plan.artifacts {
+        let attributes = attributes(finished.index, finished.graph, finished.actions, &rule.kind);
+        let artifact = |path: ProjectPath, digest, size| Artifact {
+            kind: rule.kind.clone(),
+            path,
+            digest,
+            size,
+            attributes: attributes.clone(),
+        };
+        let in_place = planned.plan.in_place;
+        let place = if in_place {
+            &planned.spec.source_path
+        } else {
+            &planned.spec.output_path
+        };
+        if rule.pattern.is_empty() && !in_place {
+            found.push(artifact(place.clone(), tree.digest(), tree.size()));
+            continue;
+        }
+        // What is among the sources is no directory of its own: each file is an artifact then.
+        let pattern = match rule.pattern.as_str() {
+            "" => "**",
+            pattern => pattern,
+        };
+        let Ok(pattern) = glob_set(&[pattern.to_owned()]) else {
+            continue;
+        };
+        for (path, entry) in tree.leaves() {
+            if let TreeEntry::File(file) = entry
+                && pattern.is_match(&path)
+                && let Ok(path) = place.join(&path)
+            {
+                found.push(artifact(path, file.digest.clone(), file.digest.size));
+            }
+        }
+    }
+    found
+}
+
+fn relative(path: &Path, root: &Path) -> String {
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+fn last_lines(log: &Path) -> Vec<String> {
+    /// Of a log without line breaks no more than this is shown.
+    const MOST_BYTES: u64 = 64 * 1024;
+    let text = crate::executor::log_tail(log, MOST_BYTES);
+    let lines: Vec<&str> = text.lines().collect();
+    let first = lines.len().saturating_sub(LAST_LINES);
+    lines[first..]
+        .iter()
+        .map(|line| (*line).to_owned())
+        .collect()
+}
