@@ -35,6 +35,9 @@ const KIND: &str = "python";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PythonTarget;
 
+#[cfg(feature = "plugin")]
+synth_core::export_target!(PythonTarget);
+
 /// A Python target by its name and the directory of its sources; what it builds goes to
 /// `dist/<name>`.
 ///

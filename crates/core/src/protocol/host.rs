@@ -126,8 +126,16 @@ impl<C: Channel> RemoteTarget<C> {
             .to_json()
             .map_err(|error| self.misunderstood(method, &error))?;
         let answer = self.channel.call(method, &request, host)?;
-        let answer = Message::<Answer<A>>::from_json(&answer)
-            .map_err(|error| self.misunderstood(method, &error))?;
+        let answer = Message::<Answer<A>>::from_json(&answer).map_err(|error| {
+            let problem = self.misunderstood(method, &error);
+            // The body may be wrong because it is that of a newer interface.
+            match Message::<serde::de::IgnoredAny>::from_json(&answer) {
+                Ok(message) if message.interface != INTERFACE_VERSION => {
+                    problem.cause(versions(&message.interface))
+                }
+                _ => problem,
+            }
+        })?;
         match (answer.body, fallback) {
             (Answer::Done(value), _) | (Answer::Unknown, Some(value)) => Ok(value),
             (Answer::Unknown, None) => Err(self.fault(
@@ -140,10 +148,7 @@ impl<C: Channel> RemoteTarget<C> {
                     format!("plugin `{}` can't read `{method}`", self.name),
                 )
                 .cause(reason)
-                .cause(format!(
-                    "it speaks interface {}, and this synth {INTERFACE_VERSION}",
-                    answer.interface
-                ))),
+                .cause(versions(&answer.interface))),
             (Answer::Panicked { message, place }, _) => {
                 let problem = self.fault(
                     "plugin.panic",
@@ -177,6 +182,10 @@ impl<C: Channel> RemoteTarget<C> {
         )
         .caused_by(error)
     }
+}
+
+fn versions(plugin: &Version) -> String {
+    format!("it speaks interface {plugin}, and this synth {INTERFACE_VERSION}")
 }
 
 impl<C: Channel> BuildTarget for RemoteTarget<C> {
