@@ -41,6 +41,9 @@ const ENGINE_TIMEOUT_SECONDS: u64 = 3600;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DockerTarget;
 
+#[cfg(feature = "plugin")]
+synth_core::export_target!(DockerTarget);
+
 impl BuildTarget for DockerTarget {
     fn describe(&self) -> TargetDescription {
         TargetDescription {

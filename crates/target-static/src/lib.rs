@@ -66,6 +66,9 @@ pub fn create_static_build_target(
     Ok(TargetSpec::new(name, "static", source_path))
 }
 
+#[cfg(feature = "plugin")]
+synth_core::export_target!(StaticTarget);
+
 impl BuildTarget for StaticTarget {
     fn describe(&self) -> TargetDescription {
         TargetDescription {
