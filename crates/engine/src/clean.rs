@@ -49,7 +49,10 @@ pub fn clean(
     let in_place = InPlace::load(&pipeline.root);
     let outputs = Outputs::new(&pipeline.root, state, store, Arc::clone(&in_place));
     let mut removed = Vec::new();
-    let mut problems = Vec::new();
+    let mut problems = path_problems(pipeline, &outputs);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     if pipeline.targets.len() == pipeline.every_target.len() {
         // What targets left among sources that are no more is removed with all others' outputs.
         let known = |name: &String| pipeline.target(name).is_some();
@@ -85,6 +88,15 @@ pub fn clean(
     } else {
         Err(problems)
     }
+}
+
+/// What is wrong with output paths that nobody chose and that were used.
+fn path_problems(pipeline: &Pipeline, outputs: &Outputs) -> Vec<Diagnostic> {
+    let used = |name: &str| {
+        let target = pipeline.target(name);
+        target.is_some_and(|target| outputs.has_replaced(target))
+    };
+    pipeline.default_path_problems(used).cloned().collect()
 }
 
 fn remove(pipeline: &Pipeline, path: &ProjectPath) -> Result<bool, Diagnostic> {

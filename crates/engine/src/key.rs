@@ -88,7 +88,10 @@ fn platform(action: &Action, description: &TargetDescription) -> reapi::Platform
         (format!("synth.tool.{}", tool.name), identity)
     }));
     properties.extend(action.outputs.iter().map(|output| {
-        let value = format!("{:?} {}", output.kind, output.path);
+        let mut value = format!("{:?} {}", output.kind, output.path);
+        if !output.patterns.is_empty() {
+            value.push_str(&format!(" {:?}", output.patterns));
+        }
         (format!("synth.output.{}", output.name), value)
     }));
     properties.sort();
@@ -150,6 +153,8 @@ mod tests {
             digest_of(|action, _, _| exec(action).working_directory = "sub".into()),
             digest_of(|action, _, _| *action = action.clone().output_file("o", "o")),
             digest_of(|action, _, _| *action = action.clone().output_directory("o", "o")),
+            digest_of(|action, _, _| *action = action.clone().output_files("o", "o", ["a"])),
+            digest_of(|action, _, _| *action = action.clone().output_files("o", "o", ["b"])),
             digest_of(|action, _, _| action.network = Network::Allowed),
             digest_of(|action, _, _| action.tools.push(tool)),
             digest_of(|action, _, _| action.tools.push(newer)),

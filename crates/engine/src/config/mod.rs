@@ -47,6 +47,11 @@ pub struct Pipeline {
     pub(crate) places: SettingPlaces,
     /// Where all targets put their outputs, those that were not selected too.
     pub(crate) output_paths: Vec<ProjectPath>,
+    /// All targets of the file, those that were not selected too.
+    pub(crate) every_target: Vec<TargetSpec>,
+    /// Problems with output paths that nobody chose: none where the target turns out to leave its
+    /// outputs among its sources.
+    default_paths: Vec<paths::DefaultPathProblem>,
 }
 
 /// Where the settings of targets stand in the configuration file.
@@ -138,6 +143,8 @@ impl Pipeline {
                 document: Some(document),
             },
             output_paths,
+            every_target: Vec::new(),
+            default_paths: Vec::new(),
         };
         if let Some(choice) = choice {
             pipeline.failure_strategy =
@@ -170,12 +177,14 @@ impl Pipeline {
     ) -> Result<Self, Vec<Diagnostic>> {
         let shown = root.display().to_string();
         let root = std::fs::canonicalize(root).map_err(|error| vec![unreadable(&shown, &error)])?;
-        let pipeline = Self {
+        let mut pipeline = Self {
             name: name.into(),
             environment: None,
             parallel_execution: true,
             failure_strategy: FailureStrategy::default(),
             output_paths: output_paths(&targets),
+            every_target: Vec::new(),
+            default_paths: Vec::new(),
             targets,
             root,
             warnings: Vec::new(),
@@ -229,7 +238,8 @@ impl Pipeline {
         self.places.resolve(target, diagnostic)
     }
 
-    fn check_targets(&self) -> Vec<Diagnostic> {
+    fn check_targets(&mut self) -> Vec<Diagnostic> {
+        self.every_target = self.targets.clone();
         let mut problems: Vec<Diagnostic> = self
             .targets
             .iter()
@@ -239,8 +249,22 @@ impl Pipeline {
         if let Err(error) = TargetGraph::new(&self.targets) {
             problems.extend(error.into_diagnostics(self));
         }
-        problems.extend(paths::check(self));
+        let (certain, default_paths) = paths::check(self);
+        problems.extend(certain);
+        self.default_paths = default_paths;
         problems
+    }
+
+    /// What is wrong with output paths that nobody chose, once it is known which targets use
+    /// theirs.
+    pub(crate) fn default_path_problems<'a>(
+        &'a self,
+        is_used: impl Fn(&str) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a Diagnostic> {
+        let problems = self.default_paths.iter();
+        problems
+            .filter(move |problem| problem.targets.iter().all(|target| is_used(target)))
+            .map(|problem| &problem.problem)
     }
 
     fn warn_of_notifications(&mut self, table: &PipelineTable) {

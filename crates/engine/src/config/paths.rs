@@ -7,30 +7,67 @@ use synth_core::{Diagnostic, ProjectPath, TargetSpec};
 
 use super::Pipeline;
 
-/// Every problem with the targets' paths.
-pub(crate) fn check(pipeline: &Pipeline) -> Vec<Diagnostic> {
-    let mut problems = Vec::new();
-    for target in &pipeline.targets {
-        problems.extend(source(&pipeline.root, target).map(|p| pipeline.locate(&target.name, p)));
-        problems.extend(output(&pipeline.root, target).map(|p| pipeline.locate(&target.name, p)));
-    }
+/// A problem that there is only if certain targets put their outputs where every target does that
+/// was not told otherwise. A target that leaves them among its sources does not.
+#[derive(Clone, Debug)]
+pub(crate) struct DefaultPathProblem {
+    pub(crate) problem: Diagnostic,
+    pub(crate) targets: Vec<String>,
+}
+
+/// Every problem with the targets' paths: those that are certain, and those that are not yet.
+pub(crate) fn check(pipeline: &Pipeline) -> (Vec<Diagnostic>, Vec<DefaultPathProblem>) {
+    let mut problems = Problems {
+        pipeline,
+        certain: Vec::new(),
+        default_paths: Vec::new(),
+    };
     for (index, target) in pipeline.targets.iter().enumerate() {
+        if let Some(problem) = source(&pipeline.root, target) {
+            let problem = pipeline.locate(&target.name, problem);
+            problems.certain.push(problem);
+        }
+        if let Some(problem) = output(&pipeline.root, target) {
+            problems.add(problem, &[target]);
+        }
         let covered = pipeline.targets.iter().find(|other| {
-            other
-                .source_path
-                .strip_prefix(&target.output_path)
-                .is_some()
+            let source_path = &other.source_path;
+            source_path.strip_prefix(&target.output_path).is_some()
         });
         if let Some(other) = covered {
-            problems.push(pipeline.locate(&target.name, output_over_source(target, other)));
+            problems.add(output_over_source(target, other), &[target]);
         }
         for earlier in &pipeline.targets[..index] {
-            problems.extend(
-                overlap(earlier, target).map(|problem| pipeline.locate(&target.name, problem)),
-            );
+            if let Some(problem) = overlap(earlier, target) {
+                problems.add(problem, &[target, earlier]);
+            }
         }
     }
-    problems
+    (problems.certain, problems.default_paths)
+}
+
+struct Problems<'a> {
+    pipeline: &'a Pipeline,
+    certain: Vec<Diagnostic>,
+    default_paths: Vec<DefaultPathProblem>,
+}
+
+impl Problems<'_> {
+    /// Adds a problem of the first of these targets, by reason of the output paths of all.
+    fn add(&mut self, problem: Diagnostic, targets: &[&TargetSpec]) {
+        let problem = match targets.first() {
+            Some(target) => self.pipeline.locate(&target.name, problem),
+            None => problem,
+        };
+        let unchosen = targets.iter().filter(|target| !target.output_path_chosen);
+        let targets: Vec<String> = unchosen.map(|target| target.name.clone()).collect();
+        if targets.is_empty() {
+            self.certain.push(problem);
+        } else {
+            let deferred = DefaultPathProblem { problem, targets };
+            self.default_paths.push(deferred);
+        }
+    }
 }
 
 fn source(root: &Path, target: &TargetSpec) -> Option<Diagnostic> {

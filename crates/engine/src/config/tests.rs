@@ -171,6 +171,7 @@ fn the_graph_and_the_paths_are_checked() {
 type = "docker"
 source_path = "api"
 needs = ["b", "apii"]
+output_path = "dist/a"
 [targets.b]
 type = "docker"
 source_path = "api"
@@ -187,9 +188,9 @@ source_path = "missing"
     insta::assert_snapshot!(problems(load(text)), @"
     5:9-13 [config.needs.cycle] targets need each other in a circle: `a` needs `b` needs `a` (take one of these out of `needs`)
     5:15-6 [config.needs.unknown] target `a` needs `apii`, which is no target (targets: `b`, `c` and `d`)
-    10:15-10 [config.output.shared] targets `a` and `b` write to one place: `dist/a` and `dist/a/b` (give each target an `output_path` of its own)
-    14:15-5 [config.output.over_source] target `c` would put its outputs over the sources of `a`: `output_path` is `api`, `source_path` is `api` (the output directory is replaced as a whole: give it a place of its own, such as `dist/NAME`)
-    17:15-9 [config.source.missing] the source directory of target `d` does not exist: `missing` (paths are relative to synth.toml)
+    11:15-10 [config.output.shared] targets `a` and `b` write to one place: `dist/a` and `dist/a/b` (give each target an `output_path` of its own)
+    15:15-5 [config.output.over_source] target `c` would put its outputs over the sources of `a`: `output_path` is `api`, `source_path` is `api` (the output directory is replaced as a whole: give it a place of its own, such as `dist/NAME`)
+    18:15-9 [config.source.missing] the source directory of target `d` does not exist: `missing` (paths are relative to synth.toml)
     ");
 }
 

@@ -7,7 +7,10 @@
 )]
 
 mod caching;
+mod containment;
+mod in_place;
 mod outputs;
+mod plan_cache;
 mod processes;
 mod scheduling;
 mod workspace;

@@ -10,7 +10,8 @@ use synth_core::{
 };
 use synth_engine::{BuildOptions, BuildReport, LoadOptions, Pipeline, Registry, TargetStatus};
 
-/// A target whose `script` leaves its outputs in `out`.
+/// A target whose `script` leaves its outputs in `out`, or, with patterns of `outputs`, among its
+/// sources.
 pub(crate) struct Script;
 
 #[derive(Deserialize)]
@@ -20,6 +21,8 @@ struct Settings {
     timeout: Option<u64>,
     #[serde(default = "once")]
     attempts: u32,
+    #[serde(default)]
+    outputs: Vec<String>,
 }
 
 fn once() -> u32 {
@@ -39,6 +42,7 @@ impl BuildTarget for Script {
                     "script": {"type": "string"},
                     "timeout": {"type": "integer"},
                     "attempts": {"type": "integer"},
+                    "outputs": {"type": "array", "items": {"type": "string"}},
                 },
                 "required": ["script"],
             }),
@@ -64,11 +68,17 @@ impl BuildTarget for Script {
             vec![Diagnostic::error("tool.missing", "no shell").caused_by(&error)]
         })?;
         let exec = Exec::new(["sh", "-c", &settings.script]).variables(target.environment.clone());
-        let sources = SourceFiles::below(target.source_path.clone());
-        let mut action = Action::new("run", Phase::Build, "run the script", exec)
-            .input("src", InputSource::Source(sources))
-            .output_directory("out", "out")
+        let at = target.source_path.as_str();
+        let outputs = &settings.outputs;
+        let sources = SourceFiles::below(target.source_path.clone()).exclude(outputs);
+        let action = Action::new("run", Phase::Build, "run the script", exec)
+            .input(at, InputSource::Source(sources))
             .tool(shell);
+        let mut action = if outputs.is_empty() {
+            action.output_directory("out", "out")
+        } else {
+            action.output_files("out", at, outputs)
+        };
         for name in &target.needs {
             let from = InputSource::Target { name: name.clone() };
             action = action.input(format!("needs/{name}"), from);
@@ -77,10 +87,12 @@ impl BuildTarget for Script {
             action = action.timeout_seconds(seconds);
         }
         action.retry.attempts = settings.attempts;
-        Ok(Plan::default()
+        let mut plan = Plan::default()
             .action(action)
             .export("run", "out", "")
-            .artifact("file", "*.txt"))
+            .artifact("file", "*.txt");
+        plan.in_place = !outputs.is_empty() && !target.output_path_chosen;
+        Ok(plan)
     }
 
     fn run(&self, _: &Native, _: &dyn RunContext) -> Result<NativeOutcome, Vec<Diagnostic>> {
@@ -125,6 +137,16 @@ impl Workspace {
         self.build_with(BuildOptions::default())
     }
 
+    pub(crate) fn clean(&self) -> Result<Vec<String>, Vec<Diagnostic>> {
+        let options = BuildOptions {
+            store: Some(self.directory.path().join("the store")),
+            ..BuildOptions::default()
+        };
+        let registry = Registry::new().with(Arc::new(Script));
+        let removed = synth_engine::clean(&self.load()?, &registry, &options)?;
+        Ok(removed.iter().map(ToString::to_string).collect())
+    }
+
     pub(crate) fn build_with(&self, options: BuildOptions) -> BuildReport {
         self.try_build(options)
             .unwrap_or_else(|problems| panic!("{problems:?}"))
@@ -139,6 +161,16 @@ impl Workspace {
 
     pub(crate) fn try_build(&self, options: BuildOptions) -> Result<BuildReport, Vec<Diagnostic>> {
         let registry = Registry::new().with(Arc::new(Script));
+        self.try_build_of(&registry, options)
+    }
+
+    /// Builds with other kinds than the scripts alone.
+    pub(crate) fn try_build_of(
+        &self,
+        registry: &Registry,
+        options: BuildOptions,
+    ) -> Result<BuildReport, Vec<Diagnostic>> {
+        let pipeline = Pipeline::load(&self.project(), &LoadOptions::default(), registry)?;
         let own = self.directory.path().join("the store");
         let options = BuildOptions {
             store: Some(options.store.unwrap_or(own)),
@@ -146,7 +178,7 @@ impl Workspace {
         };
         tokio::runtime::Runtime::new()
             .unwrap()
-            .block_on(synth_engine::build(&self.load()?, &registry, &options))
+            .block_on(synth_engine::build(&pipeline, registry, &options))
             .map_err(synth_engine::BuildError::into_diagnostics)
     }
 }

@@ -1,13 +1,17 @@
 //! Puts targets' outputs into their output directories: written beside them, then moved in at
 //! once, so that a build that fails or dies leaves the earlier ones whole. Keeps a record of what
 //! it wrote, and replaces no file that is not in it; one that it wrote is replaced even if it was
-//! changed since.
+//! changed since. What goes among the sources instead is put there by `put`, file by file.
+
+mod in_place;
+mod put;
+mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
@@ -16,6 +20,9 @@ use synth_core::{Concern, Diagnostic, ProjectPath, TargetSpec};
 use crate::state::State;
 use crate::store::{Store, StoreError, io_error, materialize};
 use crate::tree::Tree;
+pub(crate) use in_place::InPlace;
+use put::{Putting, StagedFiles};
+use record::Written;
 
 /// Puts outputs in place.
 #[derive(Clone, Debug)]
@@ -23,6 +30,14 @@ pub(crate) struct Outputs {
     root: PathBuf,
     state: State,
     store: Store,
+    in_place: Arc<InPlace>,
+}
+
+/// What a target exports, and whether that goes among its sources.
+pub(crate) struct Exports {
+    pub(crate) target: TargetSpec,
+    pub(crate) tree: Tree,
+    pub(crate) in_place: bool,
 }
 
 /// What was written to an output directory.
@@ -40,29 +55,14 @@ struct Record {
     pending: BTreeSet<String>,
 }
 
-/// A file as it was right after it was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Written {
-    size: u64,
-    modified_ns: i64,
-    changed_s: i64,
-    changed_ns: i64,
-    inode: u64,
-    mode: u32,
-}
-
-impl Written {
-    fn of(path: &Path) -> io::Result<Self> {
-        let metadata = fs::symlink_metadata(path)?;
-        Ok(Self {
-            size: metadata.len(),
-            modified_ns: metadata.mtime_nsec() + metadata.mtime() * 1_000_000_000,
-            changed_s: metadata.ctime(),
-            changed_ns: metadata.ctime_nsec(),
-            inode: metadata.ino(),
-            mode: metadata.mode(),
-        })
-    }
+/// What is to be done with a target's exports.
+enum Step {
+    /// They are in place.
+    Nothing,
+    /// The output directory is replaced.
+    Replace(Staged),
+    /// They go among the sources.
+    Put(StagedFiles),
 }
 
 /// Outputs that are written and not yet in place.
@@ -88,16 +88,27 @@ pub(crate) struct CommitError {
 }
 
 impl Outputs {
-    pub(crate) fn new(root: &Path, state: State, store: Store) -> Self {
+    pub(crate) fn new(root: &Path, state: State, store: Store, in_place: Arc<InPlace>) -> Self {
         Self {
             root: root.to_owned(),
             state,
             store,
+            in_place,
         }
     }
 
-    /// Removes what a build that died has left beside an output directory.
+    fn putting(&self) -> Putting<'_> {
+        Putting {
+            root: &self.root,
+            state: &self.state,
+            store: &self.store,
+            in_place: &self.in_place,
+        }
+    }
+
+    /// Removes what a build that died has left beside an output directory, and aside of others.
     pub(crate) fn clear_leftovers(&self, output_path: &ProjectPath) {
+        let _ = fs::remove_dir_all(self.state.staging_directory());
         let to = self.directory(output_path);
         let prefix = staging_prefix(&to);
         let parent = to.parent().unwrap_or(&self.root);
@@ -117,7 +128,7 @@ impl Outputs {
     /// Why a target's output directory must not be replaced, if there is a reason.
     pub(crate) fn check(&self, target: &TargetSpec) -> Option<Diagnostic> {
         let path = &target.output_path;
-        let foreign = match self.foreign(path) {
+        let foreign = match self.foreign(target) {
             Ok(foreign) => foreign,
             Err(error) => {
                 return Some(
@@ -161,39 +172,109 @@ impl Outputs {
             })
     }
 
-    /// Puts the trees of targets in place, all or, as far as that can be known beforehand, none:
+    /// Puts what targets export in place, all or, as far as that can be known beforehand, none:
     /// each is written and checked before the first is moved in. Tells which had to be written.
-    pub(crate) fn commit(&self, targets: &[(TargetSpec, Tree)]) -> Result<Vec<bool>, CommitError> {
-        let mut staged = Vec::new();
-        for (index, (target, tree)) in targets.iter().enumerate() {
-            let fails = |problem| CommitError { index, problem };
-            if self.is_current(target, tree) {
-                staged.push(None);
-                continue;
+    pub(crate) fn commit(&self, targets: &[Exports]) -> Result<Vec<bool>, CommitError> {
+        let mut steps = Vec::new();
+        for (index, exports) in targets.iter().enumerate() {
+            let step = self.prepare(exports);
+            steps.push(step.map_err(|problem| CommitError { index, problem })?);
+        }
+        let puts = |step: &Step| matches!(step, Step::Put(_));
+        let _turn = steps.iter().any(puts).then(|| self.in_place.turn());
+        for (index, (exports, step)) in targets.iter().zip(&steps).enumerate() {
+            if let Step::Put(staged) = step
+                && let Some(problem) = self.putting().check(&exports.target, staged)
+            {
+                return Err(CommitError { index, problem });
             }
-            if let Some(problem) = self.check(target) {
-                return Err(fails(problem));
-            }
-            let one = self.stage(target, tree);
-            staged.push(Some(
-                one.map_err(|error| fails(not_committed(target, &error)))?,
-            ));
         }
         let mut written = Vec::new();
-        for (index, ((target, _), staged)) in targets.iter().zip(staged).enumerate() {
-            written.push(staged.is_some());
-            if let Some(staged) = staged {
-                self.install(target, staged).map_err(|error| CommitError {
-                    index,
-                    problem: not_committed(target, &error),
-                })?;
-            }
+        for (index, (exports, step)) in targets.iter().zip(steps).enumerate() {
+            let target = &exports.target;
+            let installed = match step {
+                Step::Nothing => Ok(false),
+                Step::Replace(staged) => self.replace(target, staged),
+                Step::Put(staged) => self.putting().install(&target.name, staged),
+            };
+            written.push(installed.map_err(|error| CommitError {
+                index,
+                problem: not_committed(exports, &error),
+            })?);
         }
         Ok(written)
     }
 
-    /// Removes a target's outputs; what synth did not write is left. Tells whether there were any.
-    pub(crate) fn remove(&self, target: &TargetSpec) -> Result<bool, Diagnostic> {
+    /// Writes what a target exports beside its place, if it is not there yet.
+    fn prepare(&self, exports: &Exports) -> Result<Step, Diagnostic> {
+        let Exports {
+            target,
+            tree,
+            in_place,
+        } = exports;
+        let failed = |error: StoreError| not_committed(exports, &error);
+        if *in_place {
+            if self.putting().is_current(target, tree) {
+                return Ok(Step::Nothing);
+            }
+            let staged = self.putting().stage(target, tree);
+            return staged.map(Step::Put).map_err(failed);
+        }
+        let was_in_place = !self.in_place.record(&target.name).is_empty();
+        if !was_in_place && self.is_current(target, tree) {
+            return Ok(Step::Nothing);
+        }
+        if let Some(problem) = self.check(target) {
+            return Err(problem);
+        }
+        self.stage(target, tree).map(Step::Replace).map_err(failed)
+    }
+
+    /// Replaces an output directory, and removes what the target once put among its sources.
+    fn replace(&self, target: &TargetSpec, staged: Staged) -> Result<bool, StoreError> {
+        if !self.in_place.record(&target.name).is_empty() {
+            self.putting()
+                .install(&target.name, StagedFiles::default())?;
+        }
+        self.install(target, staged)?;
+        Ok(true)
+    }
+
+    /// Whether synth has written a target's output directory.
+    pub(crate) fn has_replaced(&self, target: &TargetSpec) -> bool {
+        self.state.output_record(&target.output_path).exists()
+    }
+
+    /// Removes a target's outputs, and gives the paths removed; what synth did not write is left.
+    pub(crate) fn remove(&self, target: &TargetSpec) -> Result<Vec<ProjectPath>, Diagnostic> {
+        let mut removed = self.remove_in_place(&target.name)?;
+        let replaced = self.has_replaced(target);
+        let unused = !target.output_path_chosen && !self.directory(&target.output_path).is_dir();
+        if !replaced && (unused || !removed.is_empty()) {
+            return Ok(removed);
+        }
+        if self.remove_directory(target)? {
+            removed.push(target.output_path.clone());
+        }
+        Ok(removed)
+    }
+
+    /// Removes what a target has put among its sources, as far as it is still as it was written.
+    pub(crate) fn remove_in_place(&self, target: &str) -> Result<Vec<ProjectPath>, Diagnostic> {
+        if self.in_place.record(target).is_empty() {
+            return Ok(Vec::new());
+        }
+        let removed = self
+            .putting()
+            .remove(target)
+            .map_err(|error| not_removed(&format!("what target `{target}` left"), &error))?;
+        Ok(removed
+            .iter()
+            .filter_map(|path| ProjectPath::parse(path).ok())
+            .collect())
+    }
+
+    fn remove_directory(&self, target: &TargetSpec) -> Result<bool, Diagnostic> {
         if let Some(problem) = self.check(target) {
             return Err(problem);
         }
@@ -202,12 +283,7 @@ impl Outputs {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => {
-                return Err(Diagnostic::error(
-                    "output.remove",
-                    format!("`{}` can't be removed", target.output_path),
-                )
-                .concerning(Concern::State)
-                .caused_by(&error));
+                return Err(not_removed(&format!("`{}`", target.output_path), &error));
             }
         };
         // Without outputs, a record that stays behind says nothing wrong.
@@ -226,34 +302,27 @@ impl Outputs {
     }
 
     fn record(&self, output_path: &ProjectPath) -> Record {
-        let read = fs::read(self.state.output_record(output_path));
-        let record: Option<Record> = read
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        record
-            .filter(|record| record.output_path == output_path.as_str())
+        record::read(&self.state.output_record(output_path))
+            .filter(|record: &Record| record.output_path == output_path.as_str())
             .unwrap_or_default()
     }
 
     fn write_record(&self, output_path: &ProjectPath, record: &Record) -> Result<(), StoreError> {
-        let path = self.state.output_record(output_path);
-        let directory = path.parent().unwrap_or(&self.root);
-        let error = || io_error("writing", &path);
-        let file = tempfile::NamedTempFile::new_in(directory).map_err(error())?;
-        serde_json::to_writer(&file, record)
-            .map_err(|problem| error()(io::Error::other(problem)))?;
-        file.persist(&path)
-            .map_err(|problem| error()(problem.error))?;
-        Ok(())
+        record::write(&self.state.output_record(output_path), record)
     }
 
-    /// Files in an output directory that no build has written.
-    fn foreign(&self, output_path: &ProjectPath) -> io::Result<Vec<String>> {
-        let record = self.record(output_path);
-        let present = list(&self.directory(output_path))?;
+    /// Files in a target's output directory that no build has written.
+    fn foreign(&self, target: &TargetSpec) -> io::Result<Vec<String>> {
+        let record = self.record(&target.output_path);
+        let present = list(&self.directory(&target.output_path))?;
+        let put_there = |path: &str| {
+            let path = target.output_path.join(path);
+            path.is_ok_and(|path| self.in_place.is_written(path.as_str(), Some(&target.name)))
+        };
         Ok(present
             .into_iter()
             .filter(|path| !record.files.contains_key(path) && !record.pending.contains(path))
+            .filter(|path| !put_there(path))
             .collect())
     }
 
@@ -301,12 +370,18 @@ impl Outputs {
     }
 }
 
-fn not_committed(target: &TargetSpec, error: &StoreError) -> Diagnostic {
+fn not_committed(exports: &Exports, error: &StoreError) -> Diagnostic {
+    let target = &exports.target;
+    let place = if exports.in_place {
+        &target.source_path
+    } else {
+        &target.output_path
+    };
     let problem = Diagnostic::error(
         "output.commit",
         format!(
-            "the outputs of target `{}` can't be put into `{}`",
-            target.name, target.output_path
+            "the outputs of target `{}` can't be put into `{place}`",
+            target.name
         ),
     )
     .concerning(Concern::State)
@@ -315,6 +390,12 @@ fn not_committed(target: &TargetSpec, error: &StoreError) -> Diagnostic {
         Some(advice) => problem.help(advice),
         None => problem,
     }
+}
+
+fn not_removed(what: &str, error: &dyn std::error::Error) -> Diagnostic {
+    Diagnostic::error("output.remove", format!("{what} can't be removed"))
+        .concerning(Concern::State)
+        .caused_by(error)
 }
 
 /// Moves a directory to its name, in exchange for what has that name.

@@ -1,0 +1,317 @@
+//! What synth has put among the sources, target by target: which files are no sources therefore,
+//! and whose each is. Kept in `.synth/outputs`, one record for each target.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use globset::GlobSet;
+use serde::{Deserialize, Serialize};
+use synth_core::{OutputKind, Plan, ProjectPath, TargetSpec};
+
+use super::record::{self, Content, Present, Written};
+use crate::config::Pipeline;
+use crate::project::glob_set;
+use crate::state::State;
+use crate::store::StoreError;
+
+/// The files that targets have put among the sources of a project.
+#[derive(Debug)]
+pub(crate) struct InPlace {
+    root: PathBuf,
+    known: RwLock<Known>,
+    declared: RwLock<Declared>,
+    /// Files that were looked into because they are not as they were written, and what was found.
+    judged: Mutex<HashMap<PathBuf, (Written, bool)>>,
+    /// Held while files are put in place, one target after the other.
+    turn: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// By target.
+    pub(super) records: BTreeMap<String, Record>,
+    /// By path from the project's root: the target that wrote it, or is about to.
+    pub(super) owners: BTreeMap<String, String>,
+}
+
+/// What one target has put in place. All paths are relative to the project's root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) target: String,
+    #[serde(default)]
+    pub(super) files: BTreeMap<String, Placed>,
+    /// What is about to be written: a build that dies in between has left either.
+    #[serde(default)]
+    pub(super) pending: BTreeMap<String, Content>,
+    /// Directories that were made for the files.
+    #[serde(default)]
+    pub(super) directories: BTreeSet<String>,
+}
+
+/// A file that was put in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Placed {
+    #[serde(flatten)]
+    pub(super) written: Written,
+    pub(super) content: Content,
+}
+
+/// What the plans of a build say of what they leave where.
+#[derive(Debug, Default)]
+struct Declared {
+    /// All that is to be left among the sources.
+    outputs: GlobSet,
+    /// By target that is planned; none where a plan does not say which files it will be.
+    by_target: BTreeMap<String, Option<GlobSet>>,
+    /// Output directories that are replaced as a whole, with their targets.
+    directories: Vec<(String, ProjectPath)>,
+    /// Every target of the configuration.
+    targets: BTreeSet<String>,
+}
+
+impl Record {
+    /// Whether what is at a path is what this target has put there.
+    pub(super) fn wrote(&self, path: &str, present: &Present) -> bool {
+        let Present::Leaf(content) = present else {
+            return false;
+        };
+        let placed = self.files.get(path).map(|placed| &placed.content);
+        [placed, self.pending.get(path)].contains(&Some(content))
+    }
+
+    pub(super) fn paths(&self) -> impl Iterator<Item = &String> {
+        self.files.keys().chain(self.pending.keys())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.pending.is_empty() && self.directories.is_empty()
+    }
+}
+
+impl InPlace {
+    /// What the records of a project say.
+    pub(crate) fn load(root: &Path) -> Arc<Self> {
+        let mut known = Known::default();
+        for path in State::in_place_records(root) {
+            let Some(record) = record::read::<Record>(&path) else {
+                continue;
+            };
+            for path in record.paths() {
+                known.owners.insert(path.clone(), record.target.clone());
+            }
+            known.records.insert(record.target.clone(), record);
+        }
+        Arc::new(Self {
+            root: root.to_owned(),
+            known: RwLock::new(known),
+            declared: RwLock::default(),
+            judged: Mutex::default(),
+            turn: Mutex::default(),
+        })
+    }
+
+    /// Takes note of what the plans of a build are going to leave.
+    pub(crate) fn declare<'a>(
+        &self,
+        pipeline: &Pipeline,
+        planned: impl IntoIterator<Item = (&'a TargetSpec, &'a Plan)>,
+    ) {
+        let mut declared = Declared::default();
+        let mut all = Vec::new();
+        for (target, plan) in planned {
+            let patterns = declared_patterns(target, plan);
+            all.extend(patterns.iter().flatten().cloned());
+            // Patterns that are none are reported by whoever takes the outputs.
+            let set = patterns.and_then(|patterns| glob_set(&patterns).ok());
+            declared.by_target.insert(target.name.clone(), set);
+            if !plan.in_place {
+                let directory = (target.name.clone(), target.output_path.clone());
+                declared.directories.push(directory);
+            }
+        }
+        declared.outputs = glob_set(&all).unwrap_or_default();
+        for target in &pipeline.every_target {
+            let planned = declared.by_target.contains_key(&target.name);
+            if target.output_path_chosen && !planned {
+                let directory = (target.name.clone(), target.output_path.clone());
+                declared.directories.push(directory);
+            }
+            declared.targets.insert(target.name.clone());
+        }
+        *self.declared.write().unwrap_or_else(|e| e.into_inner()) = declared;
+    }
+
+    /// Whether a file among the sources is no source: one that a plan is going to leave there, or
+    /// one that is still as a target has put it there.
+    pub(crate) fn is_output(&self, path: &str) -> bool {
+        self.declared().outputs.is_match(path) || self.is_written(path, None)
+    }
+
+    /// Whether a directory was made for what a target puts among the sources.
+    pub(crate) fn made_directory(&self, path: &str) -> bool {
+        let known = self.known();
+        let mut records = known.records.values();
+        records.any(|record| record.directories.contains(path))
+    }
+
+    /// Whether a file is as it was put there, by one target or by any.
+    pub(super) fn is_written(&self, path: &str, by: Option<&str>) -> bool {
+        let known = self.known();
+        let Some(owner) = known.owners.get(path) else {
+            return false;
+        };
+        let Some(record) = known.records.get(owner) else {
+            return false;
+        };
+        if by.is_some_and(|target| target != owner) {
+            return false;
+        }
+        let disk = self.root.join(path);
+        let Ok(now) = Written::of(&disk) else {
+            return false;
+        };
+        if record
+            .files
+            .get(path)
+            .is_some_and(|placed| placed.written == now)
+        {
+            return true;
+        }
+        let mut judged = self.judged.lock().unwrap_or_else(|e| e.into_inner());
+        match judged.get(&disk) {
+            Some((then, verdict)) if *then == now => *verdict,
+            _ => {
+                let verdict = Present::at(&disk).is_ok_and(|present| record.wrote(path, &present));
+                judged.insert(disk, (now, verdict));
+                verdict
+            }
+        }
+    }
+
+    /// Waits until no other target is putting files in place.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub(super) fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub(super) fn known_mut(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn declared(&self) -> RwLockReadGuard<'_, Declared> {
+        self.declared.read().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub(super) fn record(&self, target: &str) -> Record {
+        self.known()
+            .records
+            .get(target)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The records that are of interest.
+    pub(super) fn records(&self, wanted: impl Fn(&Record) -> bool) -> Vec<Record> {
+        let known = self.known();
+        let records = known.records.values();
+        records.filter(|record| wanted(record)).cloned().collect()
+    }
+
+    /// The targets that have put something in place.
+    pub(crate) fn targets(&self) -> Vec<String> {
+        self.known().records.keys().cloned().collect()
+    }
+
+    /// Keeps a target's record, here and in the workspace's state.
+    pub(super) fn keep(&self, state: &State, record: Record) -> Result<(), StoreError> {
+        let path = state.in_place_record(&record.target);
+        if record.is_empty() {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(crate::store::io_error("removing", &path)(error));
+                }
+                _ => {}
+            }
+        } else {
+            record::write(&path, &record)?;
+        }
+        let mut known = self.known_mut();
+        let Known { records, owners } = &mut *known;
+        if let Some(before) = records.remove(&record.target) {
+            for path in before.paths() {
+                if owners.get(path) == Some(&record.target) {
+                    owners.remove(path);
+                }
+            }
+        }
+        for path in record.paths() {
+            owners.insert(path.clone(), record.target.clone());
+        }
+        if !record.is_empty() {
+            records.insert(record.target.clone(), record);
+        }
+        Ok(())
+    }
+
+    /// Whether a target may still leave a file that it wrote once: it is there, and, if it is
+    /// planned, its plan says so.
+    pub(super) fn may_leave(&self, target: &str, path: &str) -> bool {
+        let declared = self.declared();
+        if !declared.targets.contains(target) {
+            return false;
+        }
+        match declared.by_target.get(target) {
+            Some(Some(outputs)) => outputs.is_match(path),
+            Some(None) | None => true,
+        }
+    }
+
+    /// The target whose output directory a path lies in.
+    pub(super) fn in_output_directory(&self, path: &ProjectPath) -> Option<(String, ProjectPath)> {
+        let declared = self.declared();
+        declared
+            .directories
+            .iter()
+            .find(|(_, directory)| path.strip_prefix(directory).is_some())
+            .cloned()
+    }
+}
+
+/// Patterns, relative to the project's root, of what a plan leaves among the sources; none when
+/// the plan does not say which files it will be.
+fn declared_patterns(target: &TargetSpec, plan: &Plan) -> Option<Vec<String>> {
+    if !plan.in_place {
+        return Some(Vec::new());
+    }
+    let mut patterns = Vec::new();
+    for export in &plan.exports {
+        let output = plan
+            .actions
+            .iter()
+            .filter(|action| action.id == export.action)
+            .flat_map(|action| &action.outputs)
+            .find(|output| output.name == export.output)?;
+        let base = target.source_path.join(&export.path).ok()?;
+        let escaped = globset::escape(base.as_str());
+        if !output.patterns.is_empty() {
+            patterns.extend(output.patterns.iter().map(|pattern| {
+                let pattern = pattern.trim_start_matches("./");
+                if escaped.is_empty() {
+                    pattern.to_owned()
+                } else {
+                    format!("{escaped}/{pattern}")
+                }
+            }));
+        } else if output.kind == OutputKind::File || base != target.source_path {
+            patterns.push(escaped);
+        } else {
+            return None;
+        }
+    }
+    Some(patterns)
+}
