@@ -1,17 +1,13 @@
-//! For the tests of target crates: plan and run contexts over plain directories, without an
-//! engine.
+//! A project in a directory: what a plan context answers, read from the disk.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-
+use super::patterns::glob_set;
 use crate::{
-    Diagnostic, FileKind, PlanContext, PlanError, Process, ProcessOutcome, ProjectPath, RunContext,
-    SourceFiles, Tool, ToolError, ToolRequest,
+    FileKind, PlanContext, PlanError, ProjectPath, SourceFiles, Tool, ToolError, ToolRequest,
 };
 
 /// A project in a temporary directory, and the tools that a test pretends are installed.
@@ -60,8 +56,8 @@ impl TestProject {
 
     fn below(&self, files: &SourceFiles, directories: bool) -> Result<Vec<String>, PlanError> {
         let root = self.path().join(files.root.as_str());
-        let include = patterns(&files.include)?;
-        let exclude = patterns(&files.exclude)?;
+        let include = glob_set(&files.include)?;
+        let exclude = glob_set(&files.exclude)?;
         let mut found = Vec::new();
         for entry in walkdir::WalkDir::new(&root).min_depth(1) {
             let entry = entry.map_err(|error| PlanError::Io {
@@ -128,97 +124,5 @@ impl PlanContext for TestProject {
             .ok_or_else(|| ToolError::Missing {
                 program: request.program.clone(),
             })
-    }
-}
-
-fn patterns(patterns: &[String]) -> Result<GlobSet, PlanError> {
-    let wrong = |pattern: &str, error: &globset::Error| PlanError::Pattern {
-        pattern: pattern.to_owned(),
-        reason: error.kind().to_string(),
-    };
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        let pattern = pattern.trim_end_matches('/');
-        for text in [pattern.to_owned(), format!("{pattern}/**")] {
-            let glob = GlobBuilder::new(&text).literal_separator(true).build();
-            set.add(glob.map_err(|error| wrong(pattern, &error))?);
-        }
-    }
-    set.build().map_err(|error| wrong("", &error))
-}
-
-/// A directory of inputs and one of outputs for a native action. Processes can't be run in it.
-pub struct TestRun {
-    directory: tempfile::TempDir,
-    paths: [PathBuf; 3],
-    log: RefCell<Vec<String>>,
-}
-
-impl TestRun {
-    /// Empty directories.
-    ///
-    /// # Errors
-    /// When no temporary directory can be made.
-    pub fn new() -> io::Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let paths = ["inputs", "outputs", "scratch"].map(|name| directory.path().join(name));
-        for path in &paths {
-            fs::create_dir(path)?;
-        }
-        Ok(Self {
-            directory,
-            paths,
-            log: RefCell::default(),
-        })
-    }
-
-    /// Writes an input.
-    ///
-    /// # Errors
-    /// When it can't be written.
-    pub fn write(&self, path: &str, contents: impl AsRef<[u8]>) -> io::Result<&Self> {
-        let path = self.directory.path().join("inputs").join(path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(path, contents)?;
-        Ok(self)
-    }
-
-    /// The lines logged so far.
-    #[must_use]
-    pub fn log_lines(&self) -> Vec<String> {
-        self.log.borrow().clone()
-    }
-}
-
-impl RunContext for TestRun {
-    fn inputs(&self) -> &Path {
-        &self.paths[0]
-    }
-
-    fn outputs(&self) -> &Path {
-        &self.paths[1]
-    }
-
-    fn scratch(&self) -> &Path {
-        &self.paths[2]
-    }
-
-    fn log(&self, line: &str) {
-        self.log.borrow_mut().push(line.to_owned());
-    }
-
-    fn progress(&self, _message: &str) {}
-
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-
-    fn run(&self, process: &Process) -> Result<ProcessOutcome, Diagnostic> {
-        Err(Diagnostic::error(
-            "testkit.process",
-            format!("a test run starts no processes: {:?}", process.argv),
-        ))
     }
 }

@@ -1,0 +1,1 @@
+//! One target kind that breaks it for each promise, and what is said to its author.

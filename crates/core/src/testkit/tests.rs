@@ -1,0 +1,1 @@
+//! The kit's own tests: pipelines of small target kinds.
