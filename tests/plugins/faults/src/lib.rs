@@ -1,0 +1,141 @@
+//! A plugin that fails in every way that its setting `fault` can name.
+
+use std::fs;
+use std::hint::black_box;
+
+use serde_json::json;
+use synth_core::{
+    Action, BuildTarget, Diagnostic, Native, NativeOutcome, Phase, Plan, PlanContext, RunContext,
+    TargetDescription, TargetSpec,
+};
+
+struct Faults;
+
+synth_core::export_target!(Faults);
+
+fn fault(target: &TargetSpec) -> &str {
+    target
+        .settings
+        .get("fault")
+        .and_then(|fault| fault.as_str())
+        .unwrap_or_default()
+}
+
+impl BuildTarget for Faults {
+    fn describe(&self) -> TargetDescription {
+        TargetDescription {
+            kind: "faults".into(),
+            crate_name: env!("CARGO_PKG_NAME").into(),
+            version: env!("CARGO_PKG_VERSION").parse().unwrap(),
+            description: "Fails as its settings say".into(),
+            settings_schema: json!({
+                "type": "object",
+                "properties": {
+                    "fault": { "type": "string", "description": "How it fails." },
+                },
+            }),
+            setting_aliases: Vec::new(),
+        }
+    }
+
+    fn validate(&self, target: &TargetSpec, _: &dyn PlanContext) -> Vec<Diagnostic> {
+        match fault(target) {
+            "panic in validate" => panic!("validate met what it did not expect"),
+            "null in validate" => null_dereference(),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn plan(&self, target: &TargetSpec, _: &dyn PlanContext) -> Result<Plan, Vec<Diagnostic>> {
+        let path = match fault(target) {
+            "panic in plan" => panic!("plan met what it did not expect"),
+            "null in plan" => null_dereference(),
+            "exit in plan" => std::process::exit(0),
+            "loop in plan" => endless(),
+            "memory in plan" => allocate(),
+            "print in plan" => print(),
+            "undeclared read" => undeclared_read(target),
+            "outside" => "../outside.txt",
+            _ => "made.txt",
+        };
+        let native = Native::new(fault(target));
+        let mut make =
+            Action::new("make", Phase::Build, "make a file", native).output_file("made", path);
+        if fault(target) == "loop in run" {
+            make = make.timeout_seconds(1);
+        }
+        Ok(Plan::default()
+            .action(make)
+            .export("make", "made", "made.txt"))
+    }
+
+    fn run(
+        &self,
+        action: &Native,
+        context: &dyn RunContext,
+    ) -> Result<NativeOutcome, Vec<Diagnostic>> {
+        match action.function.as_str() {
+            "panic in run" => panic!("run met what it did not expect"),
+            "null in run" => null_dereference(),
+            "exit in run" => std::process::exit(0),
+            "loop in run" => endless(),
+            "memory in run" => allocate(),
+            "log" => log(context),
+            "nothing made" => return Ok(NativeOutcome::quiet()),
+            "write outside" => write_outside(context),
+            _ => {}
+        }
+        println!("printed by the plugin");
+        fs::write(context.outputs().join("made.txt"), "made\n").unwrap();
+        Ok(NativeOutcome::quiet())
+    }
+}
+
+fn null_dereference() -> ! {
+    let nothing: *mut u8 = black_box(std::ptr::null_mut());
+    // SAFETY: there is none. It is what this plugin is for.
+    unsafe { nothing.write_volatile(1) };
+    unreachable!("a write to nowhere went well")
+}
+
+fn endless() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+fn allocate() -> ! {
+    let bytes = black_box(vec![1_u8; 4 << 30]);
+    unreachable!("{} bytes were to be had", bytes.len())
+}
+
+const GIBIBYTE: usize = 1 << 30;
+
+fn print() -> ! {
+    let line = "x".repeat(1023);
+    for _ in 0..GIBIBYTE / 1024 {
+        println!("{line}");
+    }
+    unreachable!("1 GiB was printed")
+}
+
+fn log(context: &dyn RunContext) -> ! {
+    let line = "x".repeat(1023);
+    for _ in 0..GIBIBYTE / 1024 {
+        context.log(&line);
+    }
+    unreachable!("1 GiB was logged")
+}
+
+/// Reads a file of the project behind the engine's back. Its path is a variable of the target:
+/// the plugin itself is told no path of the project.
+fn undeclared_read(target: &TargetSpec) -> &'static str {
+    fs::read(&target.environment["SECRET"]).expect("a file is read that nobody was asked for");
+    "made.txt"
+}
+
+fn write_outside(context: &dyn RunContext) {
+    let outside = context.outputs().join("../../outside.txt");
+    fs::write(outside, "escaped\n").expect("a file is written outside");
+}
