@@ -38,7 +38,9 @@ pub use api::{BuildManager, BuildOrchestrator, BuildResult, orchestrate_build_pi
 pub use build::{BuildError, BuildOptions, build, default_store_directory, plan_pipeline};
 pub use check::{CheckReport, ToolCheck, check};
 pub use clean::clean;
-pub use config::{CONFIG_FILE_NAMES, FailureStrategy, LoadOptions, Pipeline, editor_schema};
+pub use config::{
+    CONFIG_FILE_NAMES, FailureStrategy, LoadOptions, Loaded, Pipeline, editor_schema,
+};
 pub use event::{Event, Observer};
 pub use executor::handover;
 pub use graph::{GraphError, TargetGraph};

@@ -4,6 +4,7 @@
 mod document;
 mod normalize;
 mod paths;
+mod plugins;
 mod schema;
 mod selection;
 mod shape;
@@ -16,11 +17,13 @@ use std::path::{Path, PathBuf};
 
 use synth_core::{Diagnostic, Place, ProjectPath, TargetSpec};
 
+pub(crate) use plugins::{Choice, PluginConfig, PluginRequest};
 pub use schema::{FailureStrategy, editor_schema};
 pub(crate) use shape::{list, nearest};
 
 use crate::Registry;
 use crate::graph::TargetGraph;
+use crate::plugin::{PluginOptions, Survey};
 use document::{Document, Node};
 use schema::PipelineTable;
 
@@ -100,8 +103,79 @@ pub struct LoadOptions {
     pub pipeline: Option<String>,
 }
 
+/// A pipeline with the plugins that it may use.
+#[derive(Clone)]
+pub struct Loaded {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// The kinds that are linked in and those of plugins.
+    pub registry: Registry,
+    /// The plugins.
+    pub plugins: Survey,
+}
+
+impl Loaded {
+    /// Reads and checks the pipeline of `directory`, the kinds of plugins included.
+    ///
+    /// # Errors
+    /// As [`Pipeline::load`] says, and what is wrong with the plugins that the pipeline uses.
+    pub fn read(
+        directory: &Path,
+        options: &LoadOptions,
+        linked: &Registry,
+        plugins: &PluginOptions,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let (document, root) = read_file(directory, options.config.as_deref())?;
+        let mut problems = Vec::new();
+        let config = plugins::read(&document, &root, &mut problems);
+        let plugins = Survey::of(config, plugins, &mut problems);
+        let registry = plugins.registry(linked);
+        let unusable = plugins.unusable_files();
+        let pipeline = Pipeline::check(document, root, options, &registry, &unusable, problems)?;
+        Ok(Self {
+            pipeline,
+            registry,
+            plugins,
+        })
+    }
+}
+
+/// What the synth.toml of a directory says of plugins; where there is none, nothing.
+pub(crate) fn plugin_config(
+    directory: &Path,
+    config: Option<&Path>,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<PluginConfig, Vec<Diagnostic>> {
+    let is_there = CONFIG_FILE_NAMES
+        .iter()
+        .any(|name| directory.join(name).exists());
+    if config.is_none() && !is_there {
+        return Ok(PluginConfig::default());
+    }
+    let (document, root) = read_file(directory, config)?;
+    Ok(plugins::read(&document, &root, problems))
+}
+
+/// The configuration file as a tree, and the directory it is in.
+fn read_file(
+    directory: &Path,
+    config: Option<&Path>,
+) -> Result<(Document, PathBuf), Vec<Diagnostic>> {
+    let path = find(directory, config)?;
+    let shown = path
+        .strip_prefix(directory)
+        .unwrap_or(&path)
+        .to_string_lossy()
+        .into_owned();
+    let bytes = std::fs::read(&path).map_err(|error| vec![unreadable(&shown, &error)])?;
+    let document = Document::parse(&shown, bytes)?;
+    let parent = path.parent().unwrap_or(directory);
+    let root = std::fs::canonicalize(parent).map_err(|error| vec![unreadable(&shown, &error)])?;
+    Ok((document, root))
+}
+
 impl Pipeline {
-    /// Reads and checks the pipeline of `directory`.
+    /// Reads and checks the pipeline of `directory`, with these kinds alone.
     ///
     /// # Errors
     /// Every problem found: in the file's syntax alone if it can't be parsed, else in its shape,
@@ -111,24 +185,28 @@ impl Pipeline {
         options: &LoadOptions,
         registry: &Registry,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let path = find(directory, options.config.as_deref())?;
-        let shown = path
-            .strip_prefix(directory)
-            .unwrap_or(&path)
-            .to_string_lossy()
-            .into_owned();
-        let bytes = std::fs::read(&path).map_err(|error| vec![unreadable(&shown, &error)])?;
-        let mut document = Document::parse(&shown, bytes)?;
-        let parent = path.parent().unwrap_or(directory);
-        let root =
-            std::fs::canonicalize(parent).map_err(|error| vec![unreadable(&shown, &error)])?;
+        let (document, root) = read_file(directory, options.config.as_deref())?;
+        let mut problems = Vec::new();
+        plugins::read(&document, &root, &mut problems);
+        Self::check(document, root, options, registry, &[], problems)
+    }
+
+    /// Checks what was read. `unusable` are plugins that a kind nobody knows may be in.
+    fn check(
+        mut document: Document,
+        root: PathBuf,
+        options: &LoadOptions,
+        registry: &Registry,
+        unusable: &[String],
+        mut problems: Vec<Diagnostic>,
+    ) -> Result<Self, Vec<Diagnostic>> {
         if document.root.table().is_none_or(Vec::is_empty) {
-            return Err(vec![empty(&shown)]);
+            return Err(vec![empty(&document.path)]);
         }
-        let mut problems = normalize::normalize(&mut document, registry);
+        problems.extend(normalize::normalize(&mut document, registry));
         let choice = selection::select(&mut document, options, &mut problems);
         let table = read_pipeline(&document, &mut problems);
-        let targets = targets::read(&document, registry, &mut problems);
+        let targets = targets::read(&document, registry, unusable, &mut problems);
         let output_paths = output_paths(&targets);
         let selection = choice.as_ref().map(|choice| choice.targets.clone());
         let mut pipeline = Self {

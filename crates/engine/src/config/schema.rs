@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use synth_core::TargetDescription;
 
+use super::plugins;
 use crate::Registry;
 
 /// What happens to the rest of the pipeline when a target fails.
@@ -38,6 +39,10 @@ pub(crate) struct PipelineTable {
     pub(crate) failure_strategy: Option<FailureStrategy>,
     /// Who is told how the build ended.
     pub(crate) notifications: NotificationsTable,
+    /// Directories with plugins, relative to synth.toml.
+    pub(crate) plugin_dirs: Vec<String>,
+    /// Plugins that bring target kinds, by kind.
+    pub(crate) plugins: BTreeMap<String, Value>,
     /// The targets, by name.
     pub(crate) targets: BTreeMap<String, Value>,
     /// Overrides, by environment: the same keys as the pipeline, laid over it.
@@ -54,6 +59,43 @@ pub(crate) struct NotificationsTable {
     pub(crate) on_success: Vec<String>,
     /// Channels for a build that failed.
     pub(crate) on_failure: Vec<String>,
+}
+
+/// Which plugin brings a kind, and what it is allowed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PluginTable {
+    /// The versions that will do, such as `^1.2`; any when it is not set.
+    pub(crate) version: Option<String>,
+    /// The crate, where it is not `synth-target-KIND`.
+    #[serde(rename = "crate")]
+    pub(crate) crate_name: Option<String>,
+    /// The library's file, relative to synth.toml, instead of looking for one in the plugin
+    /// directories.
+    pub(crate) path: Option<String>,
+    /// Where `synth plugin install` gets it: `crates.io`, `path+DIR`, `git+URL?tag=NAME` or
+    /// `https://..#sha256=DIGEST`.
+    pub(crate) source: Option<String>,
+    /// Where its code runs.
+    pub(crate) isolation: Option<IsolationSetting>,
+    /// How many seconds it may take to check or to plan a target; 60 when it is not set.
+    #[schemars(range(min = 1))]
+    pub(crate) timeout_seconds: Option<u64>,
+    /// How much memory its process may use, in MiB; 2048 when it is not set.
+    #[schemars(range(min = 64))]
+    pub(crate) memory_mb: Option<u64>,
+    /// Whether the kind that synth brings is to be used before any plugin for it.
+    pub(crate) builtin: Option<bool>,
+}
+
+/// Where a plugin's code runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum IsolationSetting {
+    /// In a process of its own.
+    Process,
+    /// In synth's own process.
+    None,
 }
 
 /// A named choice of targets.
@@ -116,7 +158,15 @@ pub(crate) fn pipeline_schema() -> Value {
     for map in ["targets", "environments"] {
         schema["properties"][map]["additionalProperties"] = object.clone();
     }
+    // What is inside a plugin's table is checked table by table.
+    schema["properties"]["plugins"]["additionalProperties"] =
+        json!({ "type": ["string", "object"] });
     schema
+}
+
+/// The schema of one table of `[plugins]`.
+pub(crate) fn plugin_schema() -> Value {
+    synth_core::settings_schema::<PluginTable>()
 }
 
 /// The schema of one target's table: the common keys and its kind's own.
@@ -176,6 +226,10 @@ pub fn editor_schema(registry: &Registry) -> Value {
     }
     schema["title"] = json!("synth.toml");
     schema["properties"]["targets"]["additionalProperties"] = json!({ "oneOf": variants });
+    schema["properties"]["plugins"]["additionalProperties"] = plugins::entry_schema();
+    if let Some(Value::Object(own)) = plugin_schema().get("$defs").cloned() {
+        definitions.extend(own);
+    }
     if let Some(Value::Object(own)) = schema.get("$defs").cloned() {
         definitions.extend(own);
     }

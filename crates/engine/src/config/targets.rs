@@ -8,11 +8,14 @@ use super::schema::{self, COMMON_KEYS};
 use super::shape;
 use super::{list, nearest};
 use crate::Registry;
+use crate::plugin::is_kind;
 
 /// Every target's table as far as it can be read; what is wrong with it goes to `problems`.
+/// `unusable` are plugins that a kind nobody knows may be in.
 pub(super) fn read(
     document: &Document,
     registry: &Registry,
+    unusable: &[String],
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<TargetSpec> {
     let entries = document.root.get("targets").and_then(Node::table);
@@ -33,7 +36,8 @@ pub(super) fn read(
         };
         let description = kind.text().and_then(|kind| registry.description(kind));
         let Some(description) = description else {
-            problems.push(document.place(unknown_kind(&entry.key, kind, registry), &kind.span));
+            let problem = unknown_kind(&entry.key, kind, registry, unusable);
+            problems.push(document.place(problem, &kind.span));
             // It may be one of those that could not say their names.
             let untold = registry.faults().iter();
             problems.extend(
@@ -55,7 +59,7 @@ pub(super) fn read(
     targets
 }
 
-fn unknown_kind(target: &str, kind: &Node, registry: &Registry) -> Diagnostic {
+fn unknown_kind(target: &str, kind: &Node, registry: &Registry, unusable: &[String]) -> Diagnostic {
     let Some(kind) = kind.text() else {
         return Diagnostic::error(
             "config.type",
@@ -67,9 +71,25 @@ fn unknown_kind(target: &str, kind: &Node, registry: &Registry) -> Diagnostic {
         "config.kind.unknown",
         format!("target `{target}` is of an unknown type `{kind}`"),
     );
-    match nearest(kind, kinds.iter().copied()) {
-        Some(near) => problem.help(format!("did you mean `{near}`?")),
+    let problem = match nearest(kind, kinds.iter().copied()) {
+        Some(near) => return problem.help(format!("did you mean `{near}`?")),
+        None if kinds.is_empty() => problem,
         None => problem.help(format!("known types: {}", list(&kinds))),
+    };
+    let problem = if unusable.is_empty() {
+        problem
+    } else {
+        problem.cause(format!(
+            "plugins that can't be used: {}",
+            unusable.join(", ")
+        ))
+    };
+    if is_kind(kind) {
+        problem.help(format!(
+            "`synth plugin install synth-target-{kind}` installs a plugin for it"
+        ))
+    } else {
+        problem
     }
 }
 

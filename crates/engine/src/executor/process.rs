@@ -65,7 +65,7 @@ pub(crate) async fn run(command: &Command, deadline: Instant, stop: &Stop) -> io
         Some(path) => Stdio::from(File::open(path)?),
         None => Stdio::null(),
     };
-    let mut child = tokio::process::Command::new(&command.program)
+    let child = tokio::process::Command::new(&command.program)
         .args(&command.arguments)
         .current_dir(&command.directory)
         .env_clear()
@@ -76,6 +76,50 @@ pub(crate) async fn run(command: &Command, deadline: Instant, stop: &Stop) -> io
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
+    to_its_end(child, deadline, stop).await
+}
+
+/// A program of the user's, run for the user and not for an action.
+#[derive(Debug)]
+pub(crate) struct Errand<'a> {
+    /// The executable, absolute.
+    pub(crate) program: &'a Path,
+    pub(crate) arguments: &'a [OsString],
+    pub(crate) directory: &'a Path,
+    /// Added to the user's own variables.
+    pub(crate) environment: &'a [(&'a str, OsString)],
+    /// Where standard output goes.
+    pub(crate) standard_output: File,
+    /// Where standard error goes; none for synth's own.
+    pub(crate) standard_error: Option<File>,
+}
+
+/// Runs a program with the user's own environment, until it ends or is cancelled.
+pub(crate) async fn run_errand(errand: Errand<'_>, stop: &Stop) -> io::Result<End> {
+    /// Nobody waits for a day: whoever started it stops it before.
+    const LONGEST: Duration = Duration::from_secs(24 * 3600);
+    let child = tokio::process::Command::new(errand.program)
+        .args(errand.arguments)
+        .current_dir(errand.directory)
+        .envs(errand.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(errand.standard_output)
+        .stderr(
+            errand
+                .standard_error
+                .map_or_else(Stdio::inherit, Stdio::from),
+        )
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    to_its_end(child, Instant::now() + LONGEST, stop).await
+}
+
+async fn to_its_end(
+    mut child: tokio::process::Child,
+    deadline: Instant,
+    stop: &Stop,
+) -> io::Result<End> {
     let group = Group::of(child.id());
     let end = tokio::select! {
         status = child.wait() => End::of(status?),

@@ -2,19 +2,38 @@
 //! and the process that it is opened in.
 
 mod confine;
+mod discovery;
 mod file;
+mod index;
+mod install;
 mod library;
+mod lock;
 mod open;
+mod permissions;
 mod process;
+mod select;
 mod serve;
+mod source;
+mod survey;
 mod wire;
 
 use std::time::Duration;
 
+pub use discovery::{
+    FoundPlugin, Origin, PLUGIN_DIR_VARIABLE, PROJECT_PLUGIN_DIRECTORY, PluginDirectories,
+    default_plugin_directory, is_kind,
+};
 pub use file::{PluginFile, PluginFileError};
+pub use install::{
+    BuildSettings, InstallOptions, Installed, Record, Wanted, install, remove_library, verify,
+};
+pub use lock::{LOCK_FILE_NAME, Lock, Pin, PinState};
 pub use open::{examine, open};
 pub use process::HostProgram;
+pub use select::Selection;
 pub use serve::serve;
+pub use source::{GitReference, Source};
+pub use survey::{PluginOptions, Survey};
 
 /// Where a plugin's code runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
