@@ -1,5 +1,7 @@
 //! The host's side: a plugin as a [`BuildTarget`], and the answers to what a plugin asks.
 
+use std::sync::OnceLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use semver::Version;
@@ -87,6 +89,8 @@ pub struct RemoteTarget<C> {
     channel: C,
     name: PluginName,
     description: TargetDescription,
+    /// Set once the plugin has said that it is what its manifest says.
+    introduced: OnceLock<()>,
 }
 
 impl<C: Channel> RemoteTarget<C> {
@@ -99,6 +103,7 @@ impl<C: Channel> RemoteTarget<C> {
                 version: description.version.clone(),
             },
             description,
+            introduced: OnceLock::new(),
         }
     }
 
@@ -108,11 +113,49 @@ impl<C: Channel> RemoteTarget<C> {
     /// # Errors
     /// When it can't be asked, or panics.
     pub fn describe_itself(&self) -> Result<TargetDescription, Diagnostic> {
-        self.put(method::DESCRIBE, &(), &HostSide::Nothing, None)
+        self.question(method::DESCRIBE, &(), &HostSide::Nothing, None)
+    }
+
+    /// Puts a question to a plugin that is what its manifest says: a library that was exchanged,
+    /// or whose manifest is out of date, is found before anything is built on it.
+    fn put<Q: Serialize, A>(
+        &self,
+        method: &str,
+        question: &Q,
+        host: &HostSide<'_>,
+        fallback: Option<A>,
+    ) -> Result<A, Diagnostic>
+    where
+        A: for<'de> Deserialize<'de>,
+    {
+        if self.introduced.get().is_none() {
+            let said = self.describe_itself()?;
+            let identity = |description: &TargetDescription| {
+                let TargetDescription {
+                    kind,
+                    crate_name,
+                    version,
+                    ..
+                } = description;
+                format!("kind `{kind}` of {crate_name} {version}")
+            };
+            let (promised, said) = (identity(&self.description), identity(&said));
+            if promised != said {
+                return Err(Diagnostic::error(
+                    "plugin.describe",
+                    format!("plugin `{}` is not what its manifest says", self.name),
+                )
+                .concerning(Concern::Environment)
+                .cause(format!("the manifest says {promised}, the library {said}"))
+                .help("its authors bring `synth-target.json` up to date with the conformance test of the test kit"));
+            }
+            self.introduced.get_or_init(|| ());
+        }
+        self.question(method, question, host, fallback)
     }
 
     /// Puts a question. A plugin that does not know the method gives `fallback`.
-    fn put<Q: Serialize, A>(
+    fn question<Q: Serialize, A>(
         &self,
         method: &str,
         question: &Q,
@@ -227,7 +270,7 @@ impl<C: Channel> BuildTarget for RemoteTarget<C> {
             scratch: context.scratch().to_owned(),
         };
         let answer: Result<Outcome<NativeOutcome>, Diagnostic> =
-            self.put(method::RUN, &request, &HostSide::Run(context), None);
+            self.question(method::RUN, &request, &HostSide::Run(context), None);
         answer.map_err(|problem| vec![problem])?.into()
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use synth_core::abi::LoadedPlugin;
 use synth_core::protocol::{Channel, HostSide, RemoteTarget, method};
-use synth_core::{BuildTarget, Concern, Diagnostic, TargetDescription};
+use synth_core::{BuildTarget, Concern, Diagnostic};
 
 use super::library;
 use super::process::{Guest, HostProgram, Lost};
@@ -42,37 +42,13 @@ pub fn examine(
     if said == promised {
         return Ok(());
     }
-    Err(differs(file, &promised, &said))
-}
-
-fn differs(
-    file: &PluginFile,
-    promised: &TargetDescription,
-    said: &TargetDescription,
-) -> Diagnostic {
-    let what = |description: &TargetDescription| {
-        let TargetDescription {
-            kind,
-            crate_name,
-            version,
-            ..
-        } = description;
-        format!("kind `{kind}` of {crate_name} {version}")
-    };
-    let (promised_as, said_as) = (what(promised), what(said));
-    let problem = Diagnostic::error(
+    Err(Diagnostic::error(
         "plugin.describe",
         format!("plugin `{}` is not what its manifest says", file.name()),
     )
     .concerning(Concern::Environment)
-    .help("its authors bring `synth-target.json` up to date with the conformance test of the test kit");
-    if promised_as == said_as {
-        problem.cause("its description or its settings schema differs")
-    } else {
-        problem.cause(format!(
-            "the manifest says {promised_as}, the library {said_as}"
-        ))
-    }
+    .cause("its kind, version, description or settings schema differs")
+    .help("its authors bring `synth-target.json` up to date with the conformance test of the test kit"))
 }
 
 fn not_opened(file: &PluginFile, reason: &str) -> Diagnostic {
