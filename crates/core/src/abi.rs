@@ -361,3 +361,6 @@ macro_rules! export_target {
         };
     };
 }
+
+#[cfg(test)]
+mod tests;
