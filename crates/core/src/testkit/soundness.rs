@@ -56,6 +56,9 @@ pub(super) fn faults(plan: &Plan, target: &TargetSpec) -> Vec<String> {
             warning.code
         ));
     }
+    // Said once of the same action, however often it holds.
+    let mut seen = BTreeSet::new();
+    found.retain(|fault: &String| seen.insert(fault.clone()));
     found
 }
 

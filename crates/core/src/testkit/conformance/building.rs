@@ -3,6 +3,9 @@
 use crate::Diagnostic;
 use crate::testkit::TestPipeline;
 
+/// The last lines of the log of an action that failed, which are shown.
+const MOST_LINES: usize = 20;
+
 pub(super) fn check(pipeline: &TestPipeline) -> Vec<Diagnostic> {
     if pipeline.plan_only {
         return Vec::new();
@@ -24,9 +27,15 @@ pub(super) fn check(pipeline: &TestPipeline) -> Vec<Diagnostic> {
                 "conformance.build.failed",
                 "the pipeline to check can't be built",
             );
-            let words = failed.to_string();
-            let lines = words.lines().filter(|line| !line.is_empty());
-            let finding = lines.map(str::trim).fold(finding, Diagnostic::cause);
+            let problems = failed.diagnostics.into_iter();
+            let finding = problems.fold(finding, |finding, problem| {
+                let finding = finding.cause(format!("{}: {}", problem.code, problem.message));
+                let finding = problem.causes.into_iter().fold(finding, Diagnostic::cause);
+                problem.help.into_iter().fold(finding, Diagnostic::help)
+            });
+            let skipped = failed.log.len().saturating_sub(MOST_LINES);
+            let lines = failed.log.into_iter().skip(skipped);
+            let finding = lines.fold(finding, |finding, line| finding.cause(format!("| {line}")));
             vec![finding.help(
                 "give a pipeline that can be built here, or say `.plan_only()` where its tools are not there in tests",
             )]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{CrateIdentity, difference};
+use super::{CrateIdentity, change, difference};
 use crate::testkit::TestPipeline;
 use crate::testkit::panics::catch;
 use crate::{Diagnostic, KindDescription, TargetDescription};
@@ -74,7 +74,7 @@ fn descriptions(pipeline: &TestPipeline) -> Result<TargetDescription, Diagnostic
         let again = in_json(&ask()?);
         let text = again.to_string();
         if text != first_text {
-            let how = difference(&in_json(&first), &again);
+            let how = change(&in_json(&first), &again);
             let how = if how.is_empty() {
                 "the order of its keys".into()
             } else {
@@ -269,7 +269,11 @@ pub(super) fn check_file(
             Ok(known) if known == description => return Vec::new(),
             Ok(known) => {
                 let in_json = |value| serde_json::to_value(value).unwrap_or_default();
-                let how = difference(&in_json(&known), &in_json(&description));
+                let how = difference(
+                    &in_json(&known),
+                    &in_json(&description),
+                    ["in the file", "in `describe`"],
+                );
                 finding(
                     "file.differs",
                     format!("{FILE} is not what `describe` says"),

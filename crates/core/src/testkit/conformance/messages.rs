@@ -72,7 +72,7 @@ where
         Ok(back) if back == *value => {}
         Ok(back) => {
             let back = serde_json::to_value(&back).unwrap_or_default();
-            return Some(problem(difference(&body, &back)));
+            return Some(problem(difference(&body, &back, ["before", "after"])));
         }
         Err(reason) => return Some(problem(reason)),
     }

@@ -12,6 +12,8 @@ mod tests;
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::TestPipeline;
 use crate::Diagnostic;
 
@@ -264,14 +266,18 @@ impl Conformance {
     }
 }
 
-/// Where two values first differ, and how.
-fn difference(first: &serde_json::Value, then: &serde_json::Value) -> String {
-    use serde_json::Value;
-    fn find(first: &Value, then: &Value, path: &mut String) -> Option<String> {
+/// Where one question was answered in two ways.
+fn change(first: &Value, then: &Value) -> String {
+    difference(first, then, ["the first time", "the second time"])
+}
+
+/// Where two values first differ, and how. `names` are what they are called.
+fn difference(first: &Value, then: &Value, names: [&str; 2]) -> String {
+    fn find(first: &Value, then: &Value, names: [&str; 2], path: &mut String) -> Option<String> {
         let below = |key: &str, first, then, path: &mut String| {
             let length = path.len();
             path.push_str(key);
-            let found = find(first, then, path);
+            let found = find(first, then, names, path);
             path.truncate(length);
             found
         };
@@ -290,18 +296,20 @@ fn difference(first: &serde_json::Value, then: &serde_json::Value) -> String {
             }
             _ if first == then => None,
             _ => Some(format!(
-                "`{}` was {} first and {} then",
+                "`{}` is {} {} and {} {}",
                 path.trim_start_matches('.'),
                 shown(first),
-                shown(then)
+                names[0],
+                shown(then),
+                names[1],
             )),
         }
     }
-    find(first, then, &mut String::new()).unwrap_or_default()
+    find(first, then, names, &mut String::new()).unwrap_or_default()
 }
 
 /// A value, not more of it than helps.
-fn shown(value: &serde_json::Value) -> String {
+fn shown(value: &Value) -> String {
     const MOST_CHARACTERS: usize = 300;
     let text = value.to_string();
     match text.char_indices().nth(MOST_CHARACTERS) {

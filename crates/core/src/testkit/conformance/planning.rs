@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::difference;
+use super::{change, difference};
 use crate::testkit::TestPipeline;
 use crate::testkit::panics::catch;
 use crate::testkit::record::{Exchange, Recorder, Replay};
@@ -57,7 +57,7 @@ fn validates(pipeline: &TestPipeline, context: &dyn PlanContext) -> Option<Diagn
     };
     if first != then {
         let json = |found: &[Diagnostic]| serde_json::to_value(found).unwrap_or_default();
-        let how = difference(&json(&first), &json(&then));
+        let how = change(&json(&first), &json(&then));
         return Some(
             finding(
                 "validate.differs",
@@ -67,14 +67,13 @@ fn validates(pipeline: &TestPipeline, context: &dyn PlanContext) -> Option<Diagn
         );
     }
     let error = first.into_iter().find(Diagnostic::is_error)?;
-    Some(
-        finding(
-            "invalid",
-            "`validate` finds a problem in the pipeline to check",
-        )
-        .cause(format!("{}: {}", error.code, error.message))
-        .help("conformance is checked with pipelines that can be built: mend this one"),
-    )
+    let problem = finding(
+        "invalid",
+        "`validate` finds a problem in the pipeline to check",
+    );
+    let problem = problem.cause(format!("{}: {}", error.code, error.message));
+    let problem = error.causes.into_iter().fold(problem, Diagnostic::cause);
+    Some(problem.help("conformance is checked with pipelines that can be built: mend this one"))
 }
 
 fn plan(pipeline: &TestPipeline, context: &dyn PlanContext) -> Result<Plan, Diagnostic> {
@@ -113,7 +112,7 @@ fn again(pipeline: &TestPipeline, record: &[Exchange], first: &Plan) -> Option<D
         };
         match then {
             Ok(then) if then == *first => {}
-            Ok(then) => return Some(problem().cause(difference(&in_json(first), &in_json(&then)))),
+            Ok(then) => return Some(problem().cause(change(&in_json(first), &in_json(&then)))),
             Err(finding) => return Some(problem().cause(finding.message)),
         }
     }
@@ -131,7 +130,10 @@ fn without_files(pipeline: &TestPipeline, record: &[Exchange], first: &Plan) -> 
         // Where the system can't take the right, there is nothing to compare.
         Ok(None) => return None,
         Ok(Some(Ok(then))) if then == *first => return None,
-        Ok(Some(Ok(then))) => difference(&in_json(first), &in_json(&then)),
+        Ok(Some(Ok(then))) => {
+            let names = ["with all rights", "without"];
+            difference(&in_json(first), &in_json(&then), names)
+        }
         Ok(Some(Err(finding))) => {
             let causes = finding.causes.join(": ");
             format!("{} ({causes})", finding.message)

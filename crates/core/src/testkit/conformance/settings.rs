@@ -1,6 +1,7 @@
 //! Any settings: reported, never a panic, and never a plan that can't be carried out.
 
 use std::collections::BTreeSet;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::testkit::TestPipeline;
 use crate::testkit::build::Session;
 use crate::testkit::panics::catch;
 use crate::testkit::soundness;
-use crate::{BuildTarget, Diagnostic, ProjectPath, TargetSpec};
+use crate::{BuildTarget, Diagnostic, PlanContext, ProjectPath, SourceFiles, TargetSpec};
 
 /// Settings tried, for all pipelines together.
 const MOST_ATTEMPTS: usize = 600;
@@ -50,7 +51,7 @@ fn of_pipeline(pipeline: &TestPipeline, most: usize) -> Vec<Diagnostic> {
         Err(failed) => return failed.diagnostics,
     };
     let base = &pipeline.target.settings;
-    let mut attempts: Vec<(TargetSpec, bool)> = odd_targets(&pipeline.target)
+    let mut attempts: Vec<(TargetSpec, bool)> = odd_targets(&pipeline.target, &session.context)
         .into_iter()
         .map(|target| (target, false))
         .collect();
@@ -95,7 +96,9 @@ fn sweep(
                     findings.push(smallest(kind.as_ref(), session, target, fits, fault));
                 }
             }
-            Err(_) => {
+            // It has ended; what it found is below.
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
                 // The thread can't be ended; it ends with the tests.
                 let message = format!(
                     "`validate` or `plan` gave no answer within {} s",
@@ -107,8 +110,10 @@ fn sweep(
             }
         }
     }
-    // It has sent everything, and panics of the kind were caught.
-    let _ = thread.join();
+    if thread.join().is_err() {
+        let message = "the thread on which the kind was asked has panicked";
+        findings.push(Diagnostic::error("conformance.settings.panics", message));
+    }
     findings
 }
 
@@ -257,16 +262,19 @@ fn in_words(target: &TargetSpec) -> String {
 }
 
 /// Targets that are odd in what every target has.
-fn odd_targets(target: &TargetSpec) -> Vec<TargetSpec> {
+fn odd_targets(target: &TargetSpec, context: &dyn PlanContext) -> Vec<TargetSpec> {
     let mut found = Vec::new();
-    for path in ["nothing/here", "é b/日本", "names.txt"] {
+    // Nothing is there, or a file where a directory should be.
+    let all = context.files(&SourceFiles::below(ProjectPath::root()));
+    let files = all.unwrap_or_default();
+    let paths = ["nothing/here", "é b/日本"].into_iter();
+    for path in paths.chain(files.first().map(String::as_str)) {
         let source_path = ProjectPath::parse(path).unwrap_or_default();
         found.push(TargetSpec {
             source_path,
             ..target.clone()
         });
     }
-    // A file instead of a directory, where there is one.
     for dependency in ["", "é", "a b", "requests>=2", "../x", "-r", "\u{0}", "a\nb"] {
         found.push(target.clone().dependency(dependency));
     }

@@ -1,1 +1,0 @@
-//! The kit's own tests: pipelines of small target kinds.
