@@ -3,7 +3,7 @@
 //! kind is not asked. A record that can't be read is none.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -130,12 +130,10 @@ fn read(path: &Path) -> Option<Record> {
     serde_json::from_slice(body).ok()
 }
 
-/// Writes it beside, then moves it there: a build that dies leaves the one or the other.
+/// Writes it beside, then moves it there: a build that dies leaves the one or the other. No other
+/// build of the workspace writes meanwhile.
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(path);
-    fs::create_dir_all(directory)?;
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(text)?;
-    file.persist(path)?;
-    Ok(())
+    let new = path.with_extension("new");
+    fs::write(&new, text)?;
+    fs::rename(&new, path)
 }

@@ -117,11 +117,21 @@ impl Progress {
 
     fn target_finished(&self, report: &TargetReport) {
         // The rest is in the table at the end.
-        if report.status == TargetStatus::Skipped {
-            self.say(&format!(
+        match report.status {
+            TargetStatus::Skipped => self.say(&format!(
                 "{:>10} {}: a target that it needs failed",
                 "skipped", report.name
-            ));
+            )),
+            // Nobody has told of it as of an action.
+            TargetStatus::Failed if report.actions.is_empty() => {
+                let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+                let name = &report.name;
+                self.say(&format!(
+                    "{style}{:>10}{style:#} {name}: it could not be planned",
+                    "failed"
+                ));
+            }
+            _ => {}
         }
     }
 }

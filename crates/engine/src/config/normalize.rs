@@ -1,6 +1,8 @@
 //! Brings a configuration tree into its one form: other spellings renamed, `[[targets]]` keyed by
 //! name, the environment's overrides laid over it. Reports what can't be brought there.
 
+use std::collections::BTreeMap;
+
 use synth_core::Diagnostic;
 
 use super::document::{Document, Entry, Node, NodeValue};
@@ -12,13 +14,21 @@ pub(crate) fn normalize(document: &mut Document, registry: &Registry) -> Vec<Dia
     let mut problems = Vec::new();
     let mut root = document.root.clone();
     key_targets_by_name(document, &mut root, &mut problems);
-    rename_target_keys(document, &mut root, registry, &mut problems);
+    rename_target_keys(
+        document,
+        &mut root,
+        registry,
+        &BTreeMap::new(),
+        &mut problems,
+    );
+    let kinds = kinds_of_targets(&root);
     if let Some(environments) = entry_mut(&mut root, "environments")
         && let Some(environments) = environments.table_mut()
     {
         for environment in environments {
             key_targets_by_name(document, &mut environment.value, &mut problems);
-            rename_target_keys(document, &mut environment.value, registry, &mut problems);
+            let overrides = &mut environment.value;
+            rename_target_keys(document, overrides, registry, &kinds, &mut problems);
         }
     }
     document.root = root;
@@ -94,10 +104,24 @@ fn key_targets_by_name(document: &Document, root: &mut Node, problems: &mut Vec<
     targets.value = NodeValue::Table(keyed);
 }
 
+/// The kind of each target that says its own.
+fn kinds_of_targets(root: &Node) -> BTreeMap<String, String> {
+    let targets = root.get("targets").and_then(Node::table);
+    let targets = targets.into_iter().flatten();
+    targets
+        .filter_map(|target| {
+            let kind = target.value.get("type").and_then(Node::text)?;
+            Some((target.key.clone(), kind.to_owned()))
+        })
+        .collect()
+}
+
+/// Renames what has another spelling. `kinds` are those of targets that don't say theirs here.
 fn rename_target_keys(
     document: &Document,
     root: &mut Node,
     registry: &Registry,
+    kinds: &BTreeMap<String, String>,
     problems: &mut Vec<Diagnostic>,
 ) {
     let Some(targets) = entry_mut(root, "targets").and_then(Node::table_mut) else {
@@ -110,12 +134,13 @@ fn rename_target_keys(
         for (alias, key) in COMMON_ALIASES {
             rename(document, entries, alias, key, problems);
         }
-        // Overrides may leave `type` out: any kind's spelling is then taken as meant.
-        let kind = entries
+        let own = entries
             .iter()
             .find(|entry| entry.key == "type")
             .and_then(|entry| entry.value.text())
             .map(ToOwned::to_owned);
+        // Of a target whose kind nobody says, any kind's spelling is taken as meant.
+        let kind = own.or_else(|| kinds.get(&target.key).cloned());
         for description in registry.descriptions() {
             if kind.as_ref().is_none_or(|kind| *kind == description.kind) {
                 for alias in &description.setting_aliases {

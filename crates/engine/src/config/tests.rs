@@ -358,3 +358,23 @@ fn an_output_directory_behind_a_link_is_refused() {
     let result = Pipeline::load(directory.path(), &LoadOptions::default(), &registry);
     assert!(problems(result).contains("[config.output.link]"));
 }
+
+#[test]
+fn overrides_are_spelled_as_the_kind_of_their_target_spells_them() {
+    let problem = Diagnostic::error("plugin.unreadable", "it can't be read");
+    let registry = Registry::new()
+        .with(Arc::new(Kind))
+        .with_broken("other", problem);
+    let directory = tempfile::tempdir().unwrap();
+    let text = "[targets.a]\ntype = 'docker'\n[targets.b]\ntype = 'other'\n\
+                [environments.e.targets.a]\ndockerfile_path = 'x'\n\
+                [environments.e.targets.b]\ndockerfile_path = 'x'\n";
+    std::fs::write(directory.path().join("synth.toml"), text).unwrap();
+    let options = LoadOptions {
+        environment: Some("e".into()),
+        ..LoadOptions::default()
+    };
+    let pipeline = Pipeline::load(directory.path(), &options, &registry).unwrap();
+    assert_eq!(pipeline.targets[0].settings["dockerfile"], "x");
+    assert_eq!(pipeline.targets[1].settings["dockerfile_path"], "x");
+}

@@ -21,7 +21,7 @@ struct Counting {
     run: AtomicUsize,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct Settings {
     read: Vec<ProjectPath>,
@@ -31,20 +31,6 @@ struct Settings {
     directories: Vec<String>,
     tool: Vec<String>,
     invalid: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            read: Vec::new(),
-            exists: Vec::new(),
-            link: Vec::new(),
-            files: Vec::new(),
-            directories: Vec::new(),
-            tool: Vec::new(),
-            invalid: false,
-        }
-    }
 }
 
 impl BuildTarget for Counting {
