@@ -12,6 +12,9 @@ const FIRST_TIME: u64 = 315_532_800;
 /// 2107-12-31T23:59:59 UTC: the last moment that a zip archive can tell.
 const LAST_TIME: u64 = 4_354_819_199;
 
+/// Bytes of the longest pattern: no path that a system knows is longer.
+const LONGEST_PATTERN: usize = 4096;
+
 /// The variable that says the time of what is built (reproducible-builds.org).
 const TIME_VARIABLE: &str = "SOURCE_DATE_EPOCH";
 
@@ -246,6 +249,10 @@ fn sources(
         }
         return Ok((None, Vec::new()));
     }
+    let too_long = too_long(settings);
+    if !too_long.is_empty() {
+        return Err(too_long);
+    }
     let chosen = SourceFiles::below(target.source_path.clone())
         .include(settings.include.clone())
         .exclude(settings.exclude.clone());
@@ -271,6 +278,27 @@ fn sources(
     }
     let notes = unmatched(settings, &chosen, target, context);
     Ok((Some(chosen), notes))
+}
+
+fn too_long(settings: &Settings) -> Vec<Diagnostic> {
+    let lists = [
+        ("include", &settings.include),
+        ("exclude", &settings.exclude),
+    ];
+    let patterns = lists.into_iter().flat_map(|(key, patterns)| {
+        let patterns = patterns.iter().enumerate();
+        patterns.map(move |(index, pattern)| (key, index, pattern))
+    });
+    patterns
+        .filter(|(_, _, pattern)| pattern.len() > LONGEST_PATTERN)
+        .map(|(key, index, pattern)| {
+            let bytes = pattern.len();
+            let what = format!("a pattern of {bytes} bytes is longer than any path");
+            Diagnostic::error("archive.pattern.long", what)
+                .at_setting([key.to_owned(), index.to_string()])
+                .help(format!("use patterns of at most {LONGEST_PATTERN} bytes"))
+        })
+        .collect()
 }
 
 fn nothing(target: &TargetSpec) -> Diagnostic {
