@@ -10,13 +10,16 @@
 
 mod bad_configuration;
 mod bad_sources;
+mod broken_plugins;
 mod commands;
 mod configuration;
 mod docker_engine;
+mod guide;
 mod image;
 mod init;
 mod kill;
 mod node;
+mod plugin_fixtures;
 mod python;
 mod real_projects;
 mod reproducible;

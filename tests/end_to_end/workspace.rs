@@ -85,6 +85,22 @@ impl Workspace {
         self
     }
 
+    /// Has the developer's own cargo at hand, offline, with a build directory that all tests
+    /// share; and synth on the `PATH`.
+    pub(crate) fn with_developers_cargo(self) -> Self {
+        let home = PathBuf::from(env::var_os("HOME").unwrap());
+        let own = |name: &str, default: &str| {
+            env::var_os(name).unwrap_or_else(|| home.join(default).into())
+        };
+        let mut path = vec![synth().parent().unwrap().to_owned()];
+        path.extend(env::split_paths(&env::var_os("PATH").unwrap()));
+        self.variable("CARGO_HOME", own("CARGO_HOME", ".cargo"))
+            .variable("RUSTUP_HOME", own("RUSTUP_HOME", ".rustup"))
+            .variable("CARGO_NET_OFFLINE", "true")
+            .variable("CARGO_TARGET_DIR", repository().join("target/test-plugins"))
+            .variable("PATH", env::join_paths(path).unwrap())
+    }
+
     /// The project's directory.
     pub(crate) fn root(&self) -> PathBuf {
         self.directory.path().join("my project")
@@ -211,6 +227,7 @@ impl Workspace {
             .current_dir(self.root())
             .env("HOME", self.directory.path().join("home"))
             .env("XDG_CACHE_HOME", self.cache())
+            .env("XDG_DATA_HOME", self.directory.path().join("data"))
             .envs(&self.variables)
             .stdin(Stdio::null());
     }
