@@ -1,6 +1,6 @@
 //! Everything wrong with a target that can be seen before anything runs.
 
-use synth_core::{Diagnostic, PlanContext, TargetSpec};
+use synth_core::{Diagnostic, PlanContext, PlanError, SourceFiles, TargetSpec};
 
 use crate::interpreter;
 use crate::plan;
@@ -28,6 +28,7 @@ pub(crate) fn problems(target: &TargetSpec, context: &dyn PlanContext) -> Vec<Di
         Err(problem) => return vec![problem],
     };
     let mut problems = check_settings(target, &settings);
+    problems.extend(check_patterns(target, &settings, context));
     let project = match Project::read(&target.source_path, context) {
         Ok(project) => project,
         Err(problem) => {
@@ -58,6 +59,34 @@ pub(crate) fn problems(target: &TargetSpec, context: &dyn PlanContext) -> Vec<Di
         problems.push(problem);
     }
     problems
+}
+
+/// What is excluded by something that is no pattern.
+fn check_patterns(
+    target: &TargetSpec,
+    settings: &Settings,
+    context: &dyn PlanContext,
+) -> Vec<Diagnostic> {
+    // The first one lists nothing: it is the patterns that are asked for.
+    let nothing = SourceFiles::below(target.source_path.clone()).exclude(["*"]);
+    let problem = |patterns: &[String]| match context.files(&nothing.clone().exclude(patterns)) {
+        Err(PlanError::Pattern { pattern, reason }) => Some((pattern, reason)),
+        _ => None,
+    };
+    if problem(&settings.exclude).is_none() {
+        return Vec::new();
+    }
+    let patterns = settings.exclude.chunks(1).enumerate();
+    patterns
+        .filter_map(|(index, pattern)| {
+            let (pattern, reason) = problem(pattern)?;
+            let message = format!("`{pattern}` is not a pattern: {reason}");
+            let problem = Diagnostic::error("python.exclude.pattern", message)
+                .at_setting(["exclude".to_owned(), index.to_string()])
+                .help("to mean one of `*?[]{}` itself, put it into `[]`: `[{]`");
+            Some(problem)
+        })
+        .collect()
 }
 
 /// What a user should know beside the plan.

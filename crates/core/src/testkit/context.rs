@@ -2,10 +2,11 @@
 //! on which anything could be found in another way.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use globset::GlobSet;
 
-use super::patterns::glob_set;
+use super::patterns::Compiled;
 use super::tools::Tools;
 use super::tree::{Entry, FileTree, joined};
 use crate::{
@@ -24,6 +25,7 @@ pub(super) struct ProjectContext {
     /// Output directories, which are never sources.
     outputs: Vec<ProjectPath>,
     tools: Tools,
+    patterns: Compiled,
 }
 
 impl ProjectContext {
@@ -32,6 +34,7 @@ impl ProjectContext {
             files,
             outputs,
             tools,
+            patterns: Compiled::default(),
         }
     }
 
@@ -90,9 +93,9 @@ impl ProjectContext {
         let patterns = Patterns {
             include: match files.include.as_slice() {
                 [] => None,
-                include => Some(glob_set(include)?),
+                include => Some(self.patterns.get(include)?),
             },
-            exclude: glob_set(&files.exclude)?,
+            exclude: self.patterns.get(&files.exclude)?,
         };
         let root = self.resolve(&files.root, true)?;
         if self.files.entry(&root) != Some(&Entry::Directory) {
@@ -189,8 +192,8 @@ struct Listing {
 }
 
 struct Patterns {
-    include: Option<GlobSet>,
-    exclude: GlobSet,
+    include: Option<Arc<GlobSet>>,
+    exclude: Arc<GlobSet>,
 }
 
 fn io_error(path: &ProjectPath, reason: &str) -> PlanError {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::patterns::glob_set;
+use super::patterns;
 use crate::{
     Action, ActionKind, Exec, InputSource, Output, OutputKind, Plan, ProjectPath, ROOT, TargetSpec,
 };
@@ -46,7 +46,7 @@ pub(super) fn faults(plan: &Plan, target: &TargetSpec) -> Vec<String> {
         }
     }
     for rule in &plan.artifacts {
-        if let Err(error) = glob_set(std::slice::from_ref(&rule.pattern)) {
+        if let Some(error) = patterns::fault(std::slice::from_ref(&rule.pattern)) {
             found.push(format!("its artifacts `{}`: {error}", rule.kind));
         }
     }
@@ -91,13 +91,9 @@ fn action_faults(
                 "takes the outputs of target `{name}`, which the target does not need"
             )),
             InputSource::Source(files) => {
-                for patterns in [&files.include, &files.exclude] {
-                    found.extend(
-                        glob_set(patterns)
-                            .err()
-                            .map(|error| format!("takes {error}")),
-                    );
-                }
+                let faults = [&files.include, &files.exclude];
+                let faults = faults.into_iter().filter_map(|list| patterns::fault(list));
+                found.extend(faults.map(|error| format!("takes {error}")));
             }
             InputSource::Files { root, paths } => {
                 let wrong = paths.iter().filter_map(|path| root.join(path).err());
@@ -146,7 +142,7 @@ fn output_faults(outputs: &[Output]) -> Vec<String> {
         if output.kind == OutputKind::File && !output.patterns.is_empty() {
             found.push(format!("has patterns for `{}`, one file", output.name));
         }
-        if let Err(error) = glob_set(&output.patterns) {
+        if let Some(error) = patterns::fault(&output.patterns) {
             found.push(format!("has an output `{}`: {error}", output.name));
         }
         for (other_at, other) in &places {

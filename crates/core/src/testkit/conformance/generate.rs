@@ -456,6 +456,23 @@ fn smaller_texts(text: &str) -> Vec<Value> {
     found
 }
 
+/// Tables with one key less than this one, or one item less in a list of it.
+pub(super) fn fewer(object: &Map<String, Value>) -> Vec<Map<String, Value>> {
+    let keys = object.len();
+    let mut found = smaller_objects(object);
+    found.truncate(keys);
+    for (key, value) in object {
+        for index in 0..value.as_array().map_or(0, Vec::len).min(8) {
+            let mut with = object.clone();
+            if let Some(Value::Array(items)) = with.get_mut(key) {
+                items.remove(index);
+            }
+            found.push(with);
+        }
+    }
+    found
+}
+
 /// Tables that are a little less than this one.
 pub(super) fn smaller_objects(object: &Map<String, Value>) -> Vec<Map<String, Value>> {
     let mut found = Vec::new();

@@ -10,7 +10,7 @@ use crate::testkit::panics::catch;
 use crate::testkit::record::{Exchange, Recorder, Replay};
 use crate::testkit::sandbox::{Rights, restrict};
 use crate::testkit::soundness;
-use crate::{Diagnostic, Plan, PlanContext};
+use crate::{Concern, Diagnostic, Plan, PlanContext};
 
 /// How often a target is planned: of two things in an order that is that of a hash map, one in
 /// 2^15 runs puts them in the same order each time.
@@ -83,8 +83,13 @@ fn plan(pipeline: &TestPipeline, context: &dyn PlanContext) -> Result<Plan, Diag
             let problem = finding(
                 "refused",
                 "`plan` gave none, though `validate` found no problem",
-            )
-            .help("what can be seen without building is for `validate` to report");
+            );
+            let is_environment = |problem: &Diagnostic| problem.concern == Concern::Environment;
+            let problem = problem.help(if problems.iter().any(is_environment) {
+                "give the pipeline the tools that it needs: `.tool(..)` or `.script_tool(..)`"
+            } else {
+                "what can be seen without building is for `validate` to report"
+            });
             let causes = problems.iter();
             Err(causes
                 .map(|cause| format!("{}: {}", cause.code, cause.message))

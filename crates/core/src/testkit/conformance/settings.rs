@@ -5,9 +5,9 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::generate::{Attempt, Generator, smaller_objects};
+use super::generate::{Attempt, Generator, fewer, smaller_objects};
 use super::shown;
 use crate::testkit::TestPipeline;
 use crate::testkit::build::Session;
@@ -16,7 +16,7 @@ use crate::testkit::soundness;
 use crate::{BuildTarget, Diagnostic, PlanContext, ProjectPath, SourceFiles, TargetSpec};
 
 /// Settings tried, for all pipelines together.
-const MOST_ATTEMPTS: usize = 600;
+const MOST_ATTEMPTS: usize = 400;
 
 /// How long a kind may take over one target before it is taken to hang.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -192,14 +192,8 @@ fn smallest(
 ) -> Diagnostic {
     let place = found.place();
     let mut tries = 0;
-    // Of what the schema allows, less may not be allowed: keys are left out, values kept.
-    let candidates = |settings: &Map<String, Value>| {
-        let mut smaller = smaller_objects(settings);
-        if fits {
-            smaller.truncate(settings.len());
-        }
-        smaller
-    };
+    // What the schema allows is to stay something that it allows.
+    let candidates = if fits { fewer } else { smaller_objects };
     'smaller: loop {
         for settings in candidates(&target.settings) {
             tries += 1;
