@@ -10,7 +10,19 @@ use crate::{
     FileKind, PlanContext, PlanError, ProjectPath, SourceFiles, Tool, ToolError, ToolRequest,
 };
 
-/// A project in a temporary directory, and the tools that a test pretends are installed.
+/// A project in a temporary directory, and the tools that a test pretends are installed: a plan
+/// context for tests of what a kind reads. To plan and build a target, see
+/// [`TestPipeline`](super::TestPipeline).
+///
+/// ```
+/// use synth_core::testkit::TestProject;
+/// use synth_core::{PlanContext, ProjectPath};
+///
+/// let project = TestProject::new()?;
+/// project.write("src/a.txt", "a")?;
+/// assert!(project.exists(&ProjectPath::parse("src/a.txt").unwrap_or_default()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct TestProject {
     directory: tempfile::TempDir,
     tools: BTreeMap<String, Tool>,

@@ -7,7 +7,20 @@ use std::path::{Path, PathBuf};
 
 use crate::{Diagnostic, Process, ProcessOutcome, RunContext};
 
-/// A directory of inputs and one of outputs for a native action. Processes can't be run in it.
+/// A directory of inputs and one of outputs for a native action. Processes can't be run in it; a
+/// [`TestPipeline`](super::TestPipeline) runs whole plans, and processes too.
+///
+/// ```
+/// use synth_core::RunContext;
+/// use synth_core::testkit::TestRun;
+///
+/// let run = TestRun::new()?;
+/// run.write("names.txt", "Ada")?;
+/// run.log("at work");
+/// assert_eq!(std::fs::read(run.inputs().join("names.txt"))?, b"Ada");
+/// assert_eq!(run.log_lines(), ["at work"]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct TestRun {
     directory: tempfile::TempDir,
     paths: [PathBuf; 3],

@@ -64,6 +64,16 @@ pub(super) struct Conflict(pub(super) String);
 
 impl FileTree {
     /// The paths of files and symbolic links, sorted.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/greet.example"));
+    /// # fn main() -> Result<(), synth_core::testkit::Failed> {
+    /// # use synth_core::testkit::TestPipeline;
+    /// let built = TestPipeline::new(Greet).file("names.txt", "Ada\n").build()?;
+    /// assert_eq!(built.outputs.paths(), ["greetings.txt"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn paths(&self) -> Vec<&str> {
         self.entries
@@ -74,6 +84,16 @@ impl FileTree {
     }
 
     /// The bytes of a file; none when no file is at the path.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/greet.example"));
+    /// # fn main() -> Result<(), synth_core::testkit::Failed> {
+    /// # use synth_core::testkit::TestPipeline;
+    /// let built = TestPipeline::new(Greet).file("names.txt", "Ada\n").build()?;
+    /// assert_eq!(built.outputs.file("greetings.txt").map(<[u8]>::len), Some(12));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&[u8]> {
         match self.entries.get(path)? {
@@ -83,12 +103,33 @@ impl FileTree {
     }
 
     /// A file as text; none when no file is at the path, or it is not UTF-8.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/greet.example"));
+    /// # fn main() -> Result<(), synth_core::testkit::Failed> {
+    /// # use synth_core::testkit::TestPipeline;
+    /// let built = TestPipeline::new(Greet).file("names.txt", "Ada\n").build()?;
+    /// assert_eq!(built.outputs.text("greetings.txt"), Some("Hello, Ada!\n"));
+    /// assert_eq!(built.outputs.text("other.txt"), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn text(&self, path: &str) -> Option<&str> {
         std::str::from_utf8(self.file(path)?).ok()
     }
 
     /// What a symbolic link says; none when no link is at the path.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/greet.example"));
+    /// # fn main() -> Result<(), synth_core::testkit::Failed> {
+    /// # use synth_core::testkit::TestPipeline;
+    /// let built = TestPipeline::new(Greet).file("names.txt", "Ada\n").build()?;
+    /// assert_eq!(built.outputs.link("greetings.txt"), None, "it is a file");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn link(&self, path: &str) -> Option<&str> {
         match self.entries.get(path)? {
@@ -98,12 +139,32 @@ impl FileTree {
     }
 
     /// Whether a file that may be executed is at the path.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/greet.example"));
+    /// # fn main() -> Result<(), synth_core::testkit::Failed> {
+    /// # use synth_core::testkit::TestPipeline;
+    /// let built = TestPipeline::new(Greet).file("names.txt", "Ada\n").build()?;
+    /// assert!(!built.outputs.is_executable("greetings.txt"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_executable(&self, path: &str) -> bool {
         matches!(self.entries.get(path), Some(Entry::File { executable, .. }) if *executable)
     }
 
     /// Whether a directory is at the path.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/greet.example"));
+    /// # fn main() -> Result<(), synth_core::testkit::Failed> {
+    /// # use synth_core::testkit::TestPipeline;
+    /// let built = TestPipeline::new(Greet).file("names.txt", "Ada\n").build()?;
+    /// assert!(!built.outputs.is_directory("greetings.txt"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_directory(&self, path: &str) -> bool {
         path.is_empty() || self.entries.get(path) == Some(&Entry::Directory)

@@ -10,7 +10,7 @@ use crate::testkit::panics::catch;
 use crate::testkit::record::{Exchange, Recorder, Replay};
 use crate::testkit::sandbox::{Rights, restrict};
 use crate::testkit::soundness;
-use crate::{Concern, Diagnostic, Plan, PlanContext};
+use crate::{Concern, Diagnostic, Plan, PlanContext, TargetSpec};
 
 /// How often a target is planned: of two things in an order that is that of a hash map, one in
 /// 2^15 runs puts them in the same order each time.
@@ -37,7 +37,7 @@ pub(super) fn check(pipeline: &TestPipeline) -> Vec<Diagnostic> {
     if findings.is_empty() {
         findings.extend(without_files(pipeline, &record, &first));
     }
-    findings.extend(time_in(&first, &record, started));
+    findings.extend(time_in(&first, &pipeline.target, &record, started));
     let faults = soundness::faults(&first, &pipeline.target);
     findings.extend(faults.into_iter().map(|fault| {
         finding("unsound", format!("the plan can't be carried out: {fault}"))
@@ -154,9 +154,21 @@ fn without_files(pipeline: &TestPipeline, record: &[Exchange], first: &Plan) -> 
 
 /// The present time in a plan, in one of the forms that do not change from one moment to the
 /// next.
-fn time_in(plan: &Plan, record: &[Exchange], started: SystemTime) -> Option<Diagnostic> {
+fn time_in(
+    plan: &Plan,
+    target: &TargetSpec,
+    record: &[Exchange],
+    started: SystemTime,
+) -> Option<Diagnostic> {
     let text = in_json(plan).to_string();
-    let known = format!("{record:?}");
+    // What the settings or the project say is no clock's.
+    let mut known = serde_json::to_string(target).unwrap_or_default();
+    for exchange in record {
+        match exchange {
+            Exchange::Read(_, Ok(bytes)) => known.push_str(&String::from_utf8_lossy(bytes)),
+            other => known.push_str(&format!("{other:?}")),
+        }
+    }
     let seconds = |time: SystemTime| {
         time.duration_since(UNIX_EPOCH)
             .unwrap_or_default()

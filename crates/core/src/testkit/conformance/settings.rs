@@ -28,10 +28,15 @@ const MOST_SHRINKS: usize = 400;
 const MOST_FINDINGS: usize = 5;
 
 pub(super) fn check(pipelines: &[TestPipeline]) -> Vec<Diagnostic> {
+    check_with(pipelines, PATIENCE)
+}
+
+/// The check, with another patience.
+pub(super) fn check_with(pipelines: &[TestPipeline], patience: Duration) -> Vec<Diagnostic> {
     let each = (MOST_ATTEMPTS / pipelines.len().max(1)).max(50);
     let mut findings: Vec<Diagnostic> = Vec::new();
     for pipeline in pipelines {
-        for finding in of_pipeline(pipeline, each) {
+        for finding in of_pipeline(pipeline, each, patience) {
             let is_known = |known: &Diagnostic| known.causes == finding.causes;
             if !findings.iter().any(is_known) && findings.len() < MOST_FINDINGS {
                 findings.push(finding);
@@ -41,7 +46,7 @@ pub(super) fn check(pipelines: &[TestPipeline]) -> Vec<Diagnostic> {
     findings
 }
 
-fn of_pipeline(pipeline: &TestPipeline, most: usize) -> Vec<Diagnostic> {
+fn of_pipeline(pipeline: &TestPipeline, most: usize, patience: Duration) -> Vec<Diagnostic> {
     let description = match catch(|| pipeline.kind.describe()) {
         Ok(description) => description,
         Err(_) => return Vec::new(),
@@ -63,7 +68,7 @@ fn of_pipeline(pipeline: &TestPipeline, most: usize) -> Vec<Diagnostic> {
         };
         (target, fits)
     }));
-    sweep(&pipeline.kind, &session, attempts)
+    sweep(&pipeline.kind, &session, attempts, patience)
 }
 
 /// Tries all of them on a thread, so that one on which the kind hangs is known.
@@ -71,6 +76,7 @@ fn sweep(
     kind: &Arc<dyn BuildTarget>,
     session: &Arc<Session>,
     attempts: Vec<(TargetSpec, bool)>,
+    patience: Duration,
 ) -> Vec<Diagnostic> {
     let (sender, receiver) = mpsc::channel();
     let (thread_kind, thread_session) = (Arc::clone(kind), Arc::clone(session));
@@ -89,7 +95,7 @@ fn sweep(
     let mut findings = Vec::new();
     let mut seen = BTreeSet::new();
     for target in &targets {
-        match receiver.recv_timeout(PATIENCE) {
+        match receiver.recv_timeout(patience) {
             Ok(None) => {}
             Ok(Some((target, fits, fault))) => {
                 if seen.len() < MOST_FINDINGS && seen.insert(fault.place()) {
@@ -102,10 +108,10 @@ fn sweep(
                 // The thread can't be ended; it ends with the tests.
                 let message = format!(
                     "`validate` or `plan` gave no answer within {} s",
-                    PATIENCE.as_secs()
+                    patience.as_secs()
                 );
                 let finding = Diagnostic::error("conformance.settings.hangs", message);
-                findings.push(finding.cause(in_words(target)));
+                findings.push(finding.cause(in_words(target)).help("see that every loop ends, and that nothing waits for the network, for input or for a lock"));
                 return findings;
             }
         }

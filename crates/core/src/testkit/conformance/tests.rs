@@ -235,6 +235,27 @@ fn panics_on_odd_settings_are_shown_with_the_least_that_does_it() {
 }
 
 #[test]
+fn settings_on_which_a_kind_hangs_are_named() {
+    let validate = |target: &crate::TargetSpec, _: &dyn crate::PlanContext| {
+        while target.settings.get("times") == Some(&json!(0)) {
+            std::thread::park();
+        }
+        Vec::new()
+    };
+    let toy = Toy {
+        validate,
+        ..Toy::default()
+    };
+    let patience = std::time::Duration::from_secs(2);
+    let findings = super::settings::check_with(&[toy.pipeline()], patience);
+    insta::assert_snapshot!(words(&findings), @r#"
+    error conformance.settings.hangs: `validate` or `plan` gave no answer within 2 s
+      because: settings {"times":0}
+      help: see that every loop ends, and that nothing waits for the network, for input or for a lock
+    "#);
+}
+
+#[test]
 fn settings_that_are_accepted_make_a_sound_plan() {
     let plan = |target: &crate::TargetSpec, context: &dyn crate::PlanContext| {
         let settings: Settings = target.settings_as().unwrap_or_default();
@@ -330,6 +351,28 @@ fn a_plan_that_reads_files_by_itself() {
 
 #[test]
 fn a_plan_with_the_present_time() {
+    let dated = |text: &str| {
+        let today = jiff::Timestamp::now()
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date();
+        let plan = |target: &crate::TargetSpec, context: &dyn crate::PlanContext| {
+            let today = jiff::Timestamp::now()
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .date();
+            let path = ProjectPath::parse("version.txt").unwrap();
+            let _ = context.read_text(&path);
+            Ok(one_action(target, Native::new(today.to_string())))
+        };
+        let toy = Toy {
+            plan,
+            ..Toy::default()
+        };
+        let text = text.replace("TODAY", &today.to_string());
+        Conformance::new([toy.pipeline().file("version.txt", text)]).findings(Check::Plan)
+    };
+    assert_eq!(dated("1.0")[0].code, "conformance.plan.time");
+    assert_eq!(words(&dated("TODAY")), "", "the project says it");
+
     let plan = |target: &crate::TargetSpec, _: &dyn crate::PlanContext| {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
