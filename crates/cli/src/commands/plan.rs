@@ -74,9 +74,16 @@ fn tree(pipeline: &Pipeline, plans: &[Plan]) -> String {
         } else {
             format!(", needs {}", target.needs.join(", "))
         };
-        let (name, kind, output) = (&target.name, &target.kind, &target.output_path);
+        let (name, kind) = (&target.name, &target.kind);
+        let output = if plan.exports.is_empty() {
+            String::new()
+        } else if plan.in_place {
+            format!(" -> {} (in place)", target.source_path)
+        } else {
+            format!(" -> {}", target.output_path)
+        };
         // Writing to a String does not fail.
-        let _ = writeln!(text, "{branch} {name} ({kind}{needs}) -> {output}");
+        let _ = writeln!(text, "{branch} {name} ({kind}{needs}){output}");
         let last_action = plan.actions.len().saturating_sub(1);
         for (index, action) in plan.actions.iter().enumerate() {
             let (branch, _) = branches(index == last_action);

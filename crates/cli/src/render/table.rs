@@ -18,13 +18,12 @@ pub(crate) fn of_report(report: &BuildReport) -> String {
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(["target", "status", "time", "actions", "artifacts"]);
     for target in &report.targets {
-        let artifacts: Vec<String> = target.artifacts.iter().map(artifact).collect();
         table.add_row([
             target.name.clone(),
             status(target.status).to_owned(),
             duration(Duration::from_millis(target.duration_ms)),
             actions(&target.actions),
-            artifacts.join("\n"),
+            artifacts(&target.artifacts),
         ]);
     }
     let lines: Vec<String> = table
@@ -131,6 +130,18 @@ fn actions(actions: &[ActionReport]) -> String {
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
     shown.join(", ")
+}
+
+/// One line for each, as far as a person reads them; the JSON report has all.
+fn artifacts(artifacts: &[Artifact]) -> String {
+    /// A target with more has them counted.
+    const MOST_SHOWN: usize = 10;
+    let mut lines: Vec<String> = artifacts.iter().take(MOST_SHOWN).map(artifact).collect();
+    let more = artifacts.len() - lines.len();
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    lines.join("\n")
 }
 
 fn artifact(artifact: &Artifact) -> String {

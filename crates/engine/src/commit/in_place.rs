@@ -22,8 +22,9 @@ pub(crate) struct InPlace {
     root: PathBuf,
     known: RwLock<Known>,
     declared: RwLock<Declared>,
-    /// Files that were looked into because they are not as they were written, and what was found.
-    judged: Mutex<HashMap<PathBuf, (Written, bool)>>,
+    /// Whether files among the sources were found as they had been put there: looked at once in a
+    /// build, as sources are.
+    judged: RwLock<HashMap<String, bool>>,
     /// Held while files are put in place, one target after the other.
     turn: Mutex<()>,
 }
@@ -107,7 +108,7 @@ impl InPlace {
             root: root.to_owned(),
             known: RwLock::new(known),
             declared: RwLock::default(),
-            judged: Mutex::default(),
+            judged: RwLock::default(),
             turn: Mutex::default(),
         })
     }
@@ -146,7 +147,20 @@ impl InPlace {
     /// Whether a file among the sources is no source: one that a plan is going to leave there, or
     /// one that is still as a target has put it there.
     pub(crate) fn is_output(&self, path: &str) -> bool {
-        self.declared().outputs.is_match(path) || self.is_written(path, None)
+        if self.declared().outputs.is_match(path) {
+            return true;
+        }
+        if !self.known().owners.contains_key(path) {
+            return false;
+        }
+        let judged = || self.judged.read().unwrap_or_else(|e| e.into_inner());
+        let known = judged().get(path).copied();
+        known.unwrap_or_else(|| {
+            let verdict = self.is_written(path, None);
+            let mut judged = self.judged.write().unwrap_or_else(|e| e.into_inner());
+            judged.insert(path.to_owned(), verdict);
+            verdict
+        })
     }
 
     /// Whether a directory was made for what a target puts among the sources.
@@ -179,15 +193,7 @@ impl InPlace {
         {
             return true;
         }
-        let mut judged = self.judged.lock().unwrap_or_else(|e| e.into_inner());
-        match judged.get(&disk) {
-            Some((then, verdict)) if *then == now => *verdict,
-            _ => {
-                let verdict = Present::at(&disk).is_ok_and(|present| record.wrote(path, &present));
-                judged.insert(disk, (now, verdict));
-                verdict
-            }
-        }
+        Present::at(&disk).is_ok_and(|present| record.wrote(path, &present))
     }
 
     /// Waits until no other target is putting files in place.
@@ -241,6 +247,7 @@ impl InPlace {
             record::write(&path, &record)?;
         }
         let mut known = self.known_mut();
+        let mut judged = self.judged.write().unwrap_or_else(|e| e.into_inner());
         let Known { records, owners } = &mut *known;
         if let Some(before) = records.remove(&record.target) {
             for path in before.paths() {
@@ -250,6 +257,7 @@ impl InPlace {
             }
         }
         for path in record.paths() {
+            judged.remove(path);
             owners.insert(path.clone(), record.target.clone());
         }
         if !record.is_empty() {

@@ -259,7 +259,7 @@ fn a_build_that_died_in_between_is_finished() {
     assert_eq!(workspace.read("src/app").as_deref(), Some("one"));
     assert_eq!(workspace.read(aside), None);
     assert_eq!(statuses(&workspace.build())[0].1, TargetStatus::UpToDate);
-    // And one that died before it changed what is in place knows it for what it wrote.
+    // What was about to be written is no licence to replace something else at its place.
     value["pending"]["src/app"] = "0".repeat(64).into();
     std::fs::write(&record, value.to_string()).unwrap();
     workspace.write("project/src/input.txt", "two");
@@ -391,7 +391,9 @@ fn rollback_puts_all_in_place_or_none() {
             )
     };
     let workspace = Workspace::new(&config("1", ""));
-    assert!(workspace.build().success);
+    let report = workspace.build();
+    assert!(report.success);
+    assert_eq!(report.targets[0].artifacts[0].path.as_str(), "src/a.txt");
     workspace.write("project/synth.toml", &config("2", "exit 1"));
     assert!(!workspace.build().success);
     let read = || (workspace.read("src/a.txt"), workspace.read("src/b.txt"));
