@@ -37,6 +37,12 @@ pub(crate) struct Global {
     /// Take the targets and settings of [pipelines.NAME]
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) pipeline: Option<String>,
+    /// Look for plugins in DIR, before all other plugin directories; may be given several times
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) plugin_dir: Vec<PathBuf>,
+    /// Use no plugin that synth.lock has no digest of, and leave synth.lock as it is
+    #[arg(long, global = true)]
+    pub(crate) locked: bool,
     /// Say more: cached actions, logs, causes
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
@@ -59,6 +65,131 @@ pub(crate) enum Command {
     Init(InitArguments),
     /// Print a JSON Schema: of synth.toml (for editors) or of the build report
     Schema(SchemaArguments),
+    /// Write, install and look after plugins: target kinds in libraries of their own
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Write a crate with a target kind that works, and its tests
+    New(NewArguments),
+    /// Install a plugin, or what synth.toml and synth.lock ask for
+    Install(InstallArguments),
+    /// List the plugins that are found
+    List(PluginListArguments),
+    /// Show what a plugin is and which settings its targets have
+    Info(PluginInfoArguments),
+    /// Check plugins: permissions, manifest, interface, synth.lock, and that they can be opened
+    Verify(PluginVerifyArguments),
+    /// Remove an installed plugin
+    Remove(PluginRemoveArguments),
+    /// Install plugins anew from where they came, and put them into synth.lock
+    Update(PluginUpdateArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArguments {
+    /// The kind: what `type` is to name in synth.toml
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The crate's directory, relative to DIR [default: NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) path: Option<PathBuf>,
+    /// The directory of synth-core, for a core that is not published
+    #[arg(long, value_name = "DIR")]
+    pub(crate) core: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstallArguments {
+    /// A crate of crates.io, NAME or NAME@VERSION, or a library: FILE, or URL with --sha256
+    #[arg(value_name = "SOURCE", conflicts_with_all = ["path", "git"])]
+    pub(crate) source: Option<String>,
+    /// Compile the crate in DIR
+    #[arg(long, value_name = "DIR", conflicts_with = "git")]
+    pub(crate) path: Option<PathBuf>,
+    /// Compile the crate in a git repository
+    #[arg(long, value_name = "URL")]
+    pub(crate) git: Option<String>,
+    /// The branch of the repository
+    #[arg(long, value_name = "NAME", requires = "git", conflicts_with_all = ["tag", "rev"])]
+    pub(crate) branch: Option<String>,
+    /// The tag of the repository
+    #[arg(long, value_name = "NAME", requires = "git", conflicts_with = "rev")]
+    pub(crate) tag: Option<String>,
+    /// The commit of the repository
+    #[arg(long, value_name = "COMMIT", requires = "git")]
+    pub(crate) rev: Option<String>,
+    /// The SHA-256 that the library has to have
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) sha256: Option<String>,
+    /// The package, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) package: Option<String>,
+    /// Features to enable, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) features: Vec<String>,
+    /// Compile without optimizations, which is quicker
+    #[arg(long)]
+    pub(crate) debug: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArguments,
+}
+
+/// Where and how plugins are installed.
+#[derive(Debug, Args)]
+pub(crate) struct PlaceArguments {
+    /// Install into .synth/plugins beside synth.toml instead of the user's plugin directory
+    #[arg(long)]
+    pub(crate) project: bool,
+    /// Leave the network alone
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginListArguments {
+    /// How the plugins are shown
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginInfoArguments {
+    /// The kind, or the library's file
+    #[arg(value_name = "KIND|FILE")]
+    pub(crate) plugin: String,
+    /// How it is shown
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginVerifyArguments {
+    /// The kind, or the library's file; all that are found when none is named
+    #[arg(value_name = "KIND|FILE")]
+    pub(crate) plugin: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginRemoveArguments {
+    /// The kind
+    #[arg(value_name = "KIND")]
+    pub(crate) kind: String,
+    /// Remove it from .synth/plugins beside synth.toml, not from the user's plugin directory
+    #[arg(long)]
+    pub(crate) project: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginUpdateArguments {
+    /// The kind; all that are installed when none is named
+    #[arg(value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// Leave the network alone
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 #[derive(Debug, Args)]
@@ -89,9 +220,9 @@ pub(crate) struct BuildArguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportFormat {
-    /// A table
+    /// For people
     Human,
-    /// One JSON object, see `synth schema report`
+    /// One JSON object; that of a build is described by `synth schema report`
     Json,
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ProjectPath, Tool};
+use crate::{Concern, Diagnostic, ProjectPath, Tool};
 
 /// Stands for the absolute path of the action's root directory in [`Exec::argv`] and in the
 /// values of [`Exec::environment`]. Part of the cache key as written, so that the key does not
@@ -352,6 +352,21 @@ impl Native {
     pub fn parameters(mut self, parameters: serde_json::Value) -> Self {
         self.parameters = parameters;
         self
+    }
+
+    /// The parameters as a type of the kind's own.
+    ///
+    /// # Errors
+    /// When they are not of its shape: a plan of another version of the kind.
+    pub fn parameters_as<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Diagnostic> {
+        serde_json::from_value(self.parameters.clone()).map_err(|error| {
+            Diagnostic::error(
+                "kind.parameters",
+                format!("the parameters of `{}` have a wrong shape", self.function),
+            )
+            .concerning(Concern::Internal)
+            .caused_by(&error)
+        })
     }
 }
 

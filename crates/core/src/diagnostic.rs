@@ -240,6 +240,13 @@ impl Diagnostic {
     }
 }
 
+/// One problem where several may be told: for `?`.
+impl From<Diagnostic> for Vec<Diagnostic> {
+    fn from(problem: Diagnostic) -> Self {
+        vec![problem]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -79,6 +79,56 @@ pub struct TargetDescription {
     pub setting_aliases: Vec<SettingAlias>,
 }
 
+impl TargetDescription {
+    /// A description; [`target_description!`](crate::target_description) knows the crate itself.
+    ///
+    /// A version that is none, which cargo lets no crate have, becomes 0.0.0.
+    #[must_use]
+    pub fn new(
+        kind: &str,
+        crate_name: &str,
+        version: &str,
+        description: &str,
+        settings_schema: Value,
+    ) -> Self {
+        Self {
+            kind: kind.into(),
+            crate_name: crate_name.into(),
+            version: Version::parse(version).unwrap_or(Version::new(0, 0, 0)),
+            description: description.into(),
+            settings_schema,
+            setting_aliases: Vec::new(),
+        }
+    }
+}
+
+/// A [`TargetDescription`] with the name and version of the crate that it is written in: of a kind,
+/// a line about it, and the type of its settings, which derives `schemars::JsonSchema`.
+///
+/// ```
+/// #[derive(schemars::JsonSchema)]
+/// struct Settings {
+///     /// Whom to greet.
+///     name: String,
+/// }
+///
+/// let description = synth_core::target_description!("greet", "Greets people", Settings);
+/// assert_eq!(description.kind, "greet");
+/// assert_eq!(description.crate_name, "synth-core");
+/// ```
+#[macro_export]
+macro_rules! target_description {
+    ($kind:expr, $description:expr, $settings:ty $(,)?) => {
+        $crate::TargetDescription::new(
+            $kind,
+            env!("CARGO_PKG_NAME"),
+            env!("CARGO_PKG_VERSION"),
+            $description,
+            $crate::settings_schema::<$settings>(),
+        )
+    };
+}
+
 /// Another spelling of a setting, accepted but not advertised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettingAlias {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use synth_core::Diagnostic;
-use synth_engine::{BuildOptions, BuildReport, CancellationToken, Pipeline, Registry};
+use synth_engine::plugin::LOCK_FILE_NAME;
+use synth_engine::{BuildOptions, BuildReport, CancellationToken, Loaded, Pipeline, Registry};
 
 use super::signals::Signals;
 use super::{Outcome, load, print, print_json};
@@ -12,8 +13,8 @@ use crate::exit;
 use crate::render::progress::{Amount, Progress};
 use crate::render::{diagnostics, table};
 
-pub(crate) fn run(global: &Global, arguments: &BuildArguments, registry: &Registry) -> Outcome {
-    let outcome = begin(global, arguments, registry);
+pub(crate) fn run(global: &Global, arguments: &BuildArguments, linked: &Registry) -> Outcome {
+    let outcome = begin(global, arguments, linked);
     match outcome {
         // Whoever reads the report reads there why there was no build.
         Err(problems) if arguments.format == ReportFormat::Json => {
@@ -25,8 +26,20 @@ pub(crate) fn run(global: &Global, arguments: &BuildArguments, registry: &Regist
     }
 }
 
-fn begin(global: &Global, arguments: &BuildArguments, registry: &Registry) -> Outcome {
-    let pipeline = load(global, &arguments.targets.targets, registry)?;
+fn begin(global: &Global, arguments: &BuildArguments, linked: &Registry) -> Outcome {
+    let Loaded {
+        pipeline,
+        registry,
+        plugins,
+    } = load(global, &arguments.targets.targets, linked)?;
+    for kind in plugins.pin(&pipeline, linked)? {
+        if !global.quiet {
+            crate::render::tell(&format!(
+                "{:>10} plugin `{kind}` in {LOCK_FILE_NAME}",
+                "pinned"
+            ));
+        }
+    }
     let amount = match (global.quiet, global.verbose) {
         (true, _) => Amount::Quiet,
         (false, true) => Amount::Verbose,
@@ -42,7 +55,7 @@ fn begin(global: &Global, arguments: &BuildArguments, registry: &Registry) -> Ou
                     .caused_by(&error),
             ]
         })?;
-    runtime.block_on(build(global, arguments, &pipeline, registry, amount))
+    runtime.block_on(build(global, arguments, &pipeline, &registry, amount))
 }
 
 async fn build(

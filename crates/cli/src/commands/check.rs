@@ -4,7 +4,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use synth_core::Diagnostic;
-use synth_engine::{CheckReport, Registry, ToolCheck};
+use synth_engine::{CheckReport, Loaded, Registry, ToolCheck};
 
 use super::{Outcome, load, print, print_json};
 use crate::arguments::{CheckArguments, Global, ReportFormat};
@@ -33,9 +33,11 @@ struct ToolReport<'a> {
     how_to_get: &'a str,
 }
 
-pub(crate) fn run(global: &Global, arguments: &CheckArguments, registry: &Registry) -> Outcome {
-    let pipeline = load(global, &arguments.targets.targets, registry)?;
-    let mut report = synth_engine::check(&pipeline, registry);
+pub(crate) fn run(global: &Global, arguments: &CheckArguments, linked: &Registry) -> Outcome {
+    let Loaded {
+        pipeline, registry, ..
+    } = load(global, &arguments.targets.targets, linked)?;
+    let mut report = synth_engine::check(&pipeline, &registry);
     report.diagnostics.extend(pipeline.warnings.clone());
     if arguments.format == ReportFormat::Json {
         print_json(&Report {

@@ -1,13 +1,17 @@
 //! `synth clean`.
 
-use synth_engine::{BuildOptions, Registry};
+use synth_engine::{BuildOptions, Loaded, Registry};
 
 use super::{Outcome, load, print};
 use crate::arguments::{Global, TargetArguments};
 use crate::exit;
 
-pub(crate) fn run(global: &Global, arguments: &TargetArguments, registry: &Registry) -> Outcome {
-    let mut pipeline = load(global, &[], registry)?;
+pub(crate) fn run(global: &Global, arguments: &TargetArguments, linked: &Registry) -> Outcome {
+    let Loaded {
+        mut pipeline,
+        registry,
+        ..
+    } = load(global, &[], linked)?;
     let names = &arguments.targets;
     if !names.is_empty() {
         // What a target needs is not cleaned with it.
@@ -16,7 +20,7 @@ pub(crate) fn run(global: &Global, arguments: &TargetArguments, registry: &Regis
             .targets
             .retain(|target| names.contains(&target.name));
     }
-    let removed = synth_engine::clean(&pipeline, registry, &BuildOptions::default())?;
+    let removed = synth_engine::clean(&pipeline, &registry, &BuildOptions::default())?;
     if !global.quiet {
         for path in &removed {
             print(&format!("removed {path}"));

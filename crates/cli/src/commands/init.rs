@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde_json::Value;
 use synth_core::{Detection, Diagnostic, PlanContext, ProjectPath, Severity};
+use synth_engine::plugin::Survey;
 use synth_engine::{CONFIG_FILE_NAMES, Project, Registry};
 
-use super::{Outcome, directory, print};
+use super::{Outcome, directory, plugin_options, print};
 use crate::arguments::{Global, InitArguments};
 use crate::exit;
 use crate::render::diagnostics;
@@ -44,7 +45,7 @@ struct Found {
     detection: Detection,
 }
 
-pub(crate) fn run(global: &Global, arguments: &InitArguments, registry: &Registry) -> Outcome {
+pub(crate) fn run(global: &Global, arguments: &InitArguments, linked: &Registry) -> Outcome {
     let root = directory(global)?;
     let present = CONFIG_FILE_NAMES
         .iter()
@@ -55,9 +56,17 @@ pub(crate) fn run(global: &Global, arguments: &InitArguments, registry: &Registr
                 .help("replace it with `synth init --force`"),
         ]);
     }
+    // What a synth.toml that is to be replaced says does not matter.
+    let options = plugin_options(global, &root)?;
+    let (plugins, problems) = Survey::without_configuration(&root, &options);
+    if problems.iter().any(Diagnostic::is_error) {
+        return Err(problems);
+    }
+    diagnostics::show(&problems, Some(&root));
+    let registry = plugins.registry(linked);
     let project = Project::at(root.clone());
     let mut search = Search {
-        registry,
+        registry: &registry,
         root: &root,
         context: project.as_ref(),
         found: Vec::new(),

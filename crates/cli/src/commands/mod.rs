@@ -7,6 +7,7 @@ mod init;
 #[cfg(feature = "docker")]
 mod load;
 mod plan;
+mod plugin;
 mod schema;
 mod signals;
 
@@ -14,11 +15,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use synth_core::Diagnostic;
-use synth_engine::{LoadOptions, Pipeline, Registry};
+use synth_engine::plugin::{
+    HostProgram, PLUGIN_DIR_VARIABLE, PluginDirectories, PluginOptions, default_plugin_directory,
+};
+use synth_engine::{LoadOptions, Loaded, Registry, default_store_directory};
 
 use crate::arguments::{Arguments, Command, Global};
 use crate::render::diagnostics;
-use crate::{exit, kinds};
+use crate::{PLUGIN_HOST, exit, kinds};
 
 /// Does what was asked for; gives the exit code.
 pub(crate) fn run(arguments: &Arguments) -> u8 {
@@ -30,7 +34,8 @@ pub(crate) fn run(arguments: &Arguments) -> u8 {
         Command::Check(arguments) => check::run(global, arguments, &registry),
         Command::Clean(arguments) => clean::run(global, arguments, &registry),
         Command::Init(arguments) => init::run(global, arguments, &registry),
-        Command::Schema(arguments) => schema::run(arguments, &registry),
+        Command::Schema(arguments) => schema::run(global, arguments, &registry),
+        Command::Plugin(command) => plugin::run(global, command, &registry),
     };
     result.unwrap_or_else(|problems| {
         diagnostics::show(&problems, directory(global).ok().as_deref());
@@ -64,18 +69,49 @@ fn directory(global: &Global) -> Result<PathBuf, Vec<Diagnostic>> {
     Ok(directory)
 }
 
-/// The pipeline that the command line means, reduced to the targets it names.
-fn load(
-    global: &Global,
-    targets: &[String],
-    registry: &Registry,
-) -> Result<Pipeline, Vec<Diagnostic>> {
+/// The pipeline that the command line means, reduced to the targets it names, with the kinds that
+/// are linked in and those of plugins.
+fn load(global: &Global, targets: &[String], linked: &Registry) -> Result<Loaded, Vec<Diagnostic>> {
     let options = LoadOptions {
         config: global.config.clone(),
         environment: global.environment.clone(),
         pipeline: global.pipeline.clone(),
     };
-    Pipeline::load(&directory(global)?, &options, registry)?.select(targets)
+    let directory = directory(global)?;
+    let plugins = plugin_options(global, &directory)?;
+    let mut loaded = Loaded::read(&directory, &options, linked, &plugins)?;
+    loaded.pipeline = loaded.pipeline.select(targets)?;
+    Ok(loaded)
+}
+
+/// Where plugins are looked for, and the program that hosts them: this one.
+fn plugin_options(global: &Global, directory: &Path) -> Result<PluginOptions, Vec<Diagnostic>> {
+    let program = std::env::current_exe().map_err(|error| {
+        vec![
+            Diagnostic::error("internal", "synth can't tell where its own executable is")
+                .concerning(synth_core::Concern::Internal)
+                .caused_by(&error),
+        ]
+    })?;
+    let variable = std::env::var_os(PLUGIN_DIR_VARIABLE).unwrap_or_default();
+    let named = std::env::split_paths(&variable).filter(|path| !path.as_os_str().is_empty());
+    Ok(PluginOptions {
+        directories: PluginDirectories {
+            flag: global
+                .plugin_dir
+                .iter()
+                .map(|path| directory.join(path))
+                .collect(),
+            variable: named.map(|path| directory.join(path)).collect(),
+            user: default_plugin_directory(),
+        },
+        index: Some(default_store_directory().join("plugins.json")),
+        locked: global.locked,
+        host: HostProgram {
+            program,
+            arguments: vec![PLUGIN_HOST.into()],
+        },
+    })
 }
 
 /// Writes to standard output, for people: when it can't be written, what was done is done.

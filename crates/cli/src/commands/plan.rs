@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 use synth_core::{Action, ActionKind, InputSource, Plan};
-use synth_engine::{Pipeline, Registry, plan_pipeline};
+use synth_engine::{Loaded, Pipeline, Registry, plan_pipeline};
 
 use super::{Outcome, load, print, print_json};
 use crate::arguments::{Global, PlanArguments, PlanFormat};
@@ -28,9 +28,11 @@ struct TargetPlan<'a> {
     plan: &'a Plan,
 }
 
-pub(crate) fn run(global: &Global, arguments: &PlanArguments, registry: &Registry) -> Outcome {
-    let pipeline = load(global, &arguments.targets.targets, registry)?;
-    let plans = plan_pipeline(&pipeline, registry)?;
+pub(crate) fn run(global: &Global, arguments: &PlanArguments, linked: &Registry) -> Outcome {
+    let Loaded {
+        pipeline, registry, ..
+    } = load(global, &arguments.targets.targets, linked)?;
+    let plans = plan_pipeline(&pipeline, &registry)?;
     if !global.quiet {
         diagnostics::show(&pipeline.warnings, Some(&pipeline.root));
         for plan in &plans {

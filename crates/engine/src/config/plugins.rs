@@ -1,7 +1,7 @@
 //! `[plugins]` and `plugin_dirs`: which libraries the kinds of a pipeline may come from. Read
 //! before the rest of the file, because what the rest may say depends on the kinds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(crate) struct PluginConfig {
     pub(crate) directories: Vec<ConfiguredDirectory>,
     /// `[plugins]`, by kind.
     pub(crate) choices: BTreeMap<String, Choice>,
+    /// The kinds that targets are of.
+    pub(crate) used: BTreeSet<String>,
     document: Option<Document>,
 }
 
@@ -151,7 +153,28 @@ pub(crate) fn read(
         }
     }
     refuse_in_environments(document, problems);
+    config.used = used_kinds(document);
     config
+}
+
+/// The kinds that targets are of, in each spelling of targets and of `type`.
+fn used_kinds(document: &Document) -> BTreeSet<String> {
+    let targets: Vec<&Node> = match document.root.get("targets").map(|node| &node.value) {
+        Some(NodeValue::Table(entries)) => entries.iter().map(|entry| &entry.value).collect(),
+        Some(NodeValue::List(items)) => items.iter().collect(),
+        _ => Vec::new(),
+    };
+    let aliases = schema::COMMON_ALIASES.iter();
+    let spellings: Vec<&str> = aliases
+        .filter(|(_, key)| *key == "type")
+        .map(|(alias, _)| *alias)
+        .chain(["type"])
+        .collect();
+    targets
+        .into_iter()
+        .flat_map(|target| spellings.iter().filter_map(|key| target.get(key)?.text()))
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 fn choice(

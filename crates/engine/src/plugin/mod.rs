@@ -11,6 +11,7 @@ mod lock;
 mod open;
 mod permissions;
 mod process;
+mod requests;
 mod select;
 mod serve;
 mod source;
@@ -30,6 +31,7 @@ pub use install::{
 pub use lock::{LOCK_FILE_NAME, Lock, Pin, PinState};
 pub use open::{examine, open};
 pub use process::HostProgram;
+pub use requests::exactly;
 pub use select::Selection;
 pub use serve::serve;
 pub use source::{GitReference, Source};

@@ -101,6 +101,12 @@ impl Survey {
         self.config.root.as_deref()
     }
 
+    /// Whether a target of synth.toml is of a kind.
+    #[must_use]
+    pub fn uses(&self, kind: &str) -> bool {
+        self.config.used.contains(kind)
+    }
+
     /// What brings each kind that a library was found for, or that synth.toml names.
     #[must_use]
     pub fn selections(&self, linked: &Registry) -> BTreeMap<String, Selection> {

@@ -159,7 +159,19 @@ fn check(library: &Path, shown: &str, wanted: &Wanted) -> Result<PluginFile, Dia
             ),
         ));
     }
-    Ok(file)
+    match &wanted.sha256 {
+        Some(expected) if *expected != file.sha256 => {
+            let wrong = download::wrong_digest(shown, expected, &file.sha256);
+            Err(match wanted.source {
+                Source::File(_) | Source::Url { .. } => wrong,
+                // Another compiler gives other bytes.
+                _ => wrong.help(format!(
+                    "the digest is that of synth.lock: `synth plugin update {kind}` takes what is compiled here"
+                )),
+            })
+        }
+        _ => Ok(file),
+    }
 }
 
 /// Opens an installed library once, in a process of its own, after everything that can be judged
