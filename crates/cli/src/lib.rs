@@ -66,6 +66,21 @@ pub fn orchestrate_build_pipeline(config: &Path) -> Result<BuildReport, Vec<Diag
 /// Does what the command line asks for.
 #[must_use]
 pub fn main() -> ExitCode {
+    main_with(kinds)
+}
+
+/// As [`main`], with other kinds than those that synth brings: the `main` of a program that is
+/// `synth` with a kind of one's own linked in.
+///
+/// ```no_run
+/// # use std::process::ExitCode;
+/// fn main() -> ExitCode {
+///     // .with(Arc::new(MyTarget)), for a kind that implements `synth_core::BuildTarget`.
+///     synth_cli::main_with(|| synth_cli::kinds().without("docker"))
+/// }
+/// ```
+#[must_use]
+pub fn main_with(kinds: impl FnOnce() -> Registry) -> ExitCode {
     if let Some(code) = plugin_host() {
         return code;
     }
@@ -83,7 +98,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    ExitCode::from(commands::run(&arguments))
+    ExitCode::from(commands::run(&arguments, &kinds()))
 }
 
 /// The word that makes synth serve a plugin instead of reading its command line: for synth alone,

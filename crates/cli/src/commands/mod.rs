@@ -22,20 +22,19 @@ use synth_engine::{LoadOptions, Loaded, Registry, default_store_directory};
 
 use crate::arguments::{Arguments, Command, Global};
 use crate::render::diagnostics;
-use crate::{PLUGIN_HOST, exit, kinds};
+use crate::{PLUGIN_HOST, exit};
 
 /// Does what was asked for; gives the exit code.
-pub(crate) fn run(arguments: &Arguments) -> u8 {
+pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> u8 {
     let global = &arguments.global;
-    let registry = kinds();
     let result = match &arguments.command {
-        Command::Build(arguments) => build::run(global, arguments, &registry),
-        Command::Plan(arguments) => plan::run(global, arguments, &registry),
-        Command::Check(arguments) => check::run(global, arguments, &registry),
-        Command::Clean(arguments) => clean::run(global, arguments, &registry),
-        Command::Init(arguments) => init::run(global, arguments, &registry),
-        Command::Schema(arguments) => schema::run(global, arguments, &registry),
-        Command::Plugin(command) => plugin::run(global, command, &registry),
+        Command::Build(arguments) => build::run(global, arguments, registry),
+        Command::Plan(arguments) => plan::run(global, arguments, registry),
+        Command::Check(arguments) => check::run(global, arguments, registry),
+        Command::Clean(arguments) => clean::run(global, arguments, registry),
+        Command::Init(arguments) => init::run(global, arguments, registry),
+        Command::Schema(arguments) => schema::run(global, arguments, registry),
+        Command::Plugin(command) => plugin::run(global, command, registry),
     };
     result.unwrap_or_else(|problems| {
         diagnostics::show(&problems, directory(global).ok().as_deref());
