@@ -203,19 +203,21 @@ fn a_target_that_is_not_made_is_an_error() {
 
 #[test]
 fn a_header_of_another_abi_is_refused() {
-    /// What a library of another abi_stable begins its header with, and nothing after it.
-    fn refused(change: impl FnOnce(&mut AbiHeader)) -> String {
+    static OTHER_VERSION: AbiHeader = {
         let mut header = AbiHeader::VALUE;
-        change(&mut header);
-        let header: &'static AbiHeader = Box::leak(Box::new(header));
-        // SAFETY: it is never freed. Only the beginning of a header is there, but that of another
-        // abi_stable: nothing more of it is read.
+        header.abi_minor += 1;
+        header
+    };
+    static OTHER_MAGIC: AbiHeader = {
+        let mut header = AbiHeader::VALUE;
+        header.magic_string = [0; 32];
+        header
+    };
+    for header in [&OTHER_VERSION, &OTHER_MAGIC] {
+        // SAFETY: only the beginning of a header is there, but that of another abi_stable: nothing
+        // more of it is read.
         let loaded = unsafe { LoadedPlugin::from_header(std::ptr::from_ref(header).cast()) };
-        loaded.err().unwrap().to_string()
-    }
-    let other_version = refused(|header| header.abi_minor += 1);
-    let other_magic = refused(|header| header.magic_string = [0; 32]);
-    for error in [other_version, other_magic] {
+        let error = loaded.err().unwrap().to_string();
         assert!(
             error.starts_with("its header is not that of abi_stable 0.11: "),
             "{error}"
