@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
+use crate::outside;
 use crate::report::Report;
 use crate::setup;
 use crate::shell::{Program, Shell};
 
-/// Formatting, clippy, licences.
+/// Formatting, clippy, licences: of the workspace, then of each crate outside it.
 pub(crate) fn lint(shell: &Shell, report: &mut Report) -> Result<()> {
     report.check("formatting", || {
         shell.run(&Program::new("cargo", ["fmt", "--all", "--check"]))
@@ -30,5 +31,6 @@ pub(crate) fn lint(shell: &Shell, report: &mut Report) -> Result<()> {
         // Advisories are a database of their own on the network: `cargo deny check advisories`.
         let arguments = ["check", "licenses", "bans", "sources"];
         shell.run(&Program::new(setup::cargo_deny(shell)?, arguments))
-    })
+    })?;
+    outside::lint(shell, report)
 }

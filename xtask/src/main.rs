@@ -4,6 +4,8 @@ mod base_image;
 mod checks;
 mod debian;
 mod docker_engine;
+mod memcheck;
+mod outside;
 mod python;
 mod report;
 mod setup;
@@ -35,6 +37,8 @@ enum Task {
     Setup,
     /// Check formatting, clippy, and the licences and sources of dependencies
     Lint,
+    /// Run the tests of the plugins' ABI and loader under valgrind
+    Memcheck,
     /// Install what the tests need, then run the tests of the built binary
     E2e {
         /// Only tests whose name contains this
@@ -62,7 +66,8 @@ fn perform(task: &Task, shell: &Shell, report: &mut Report) -> Result<()> {
             let tools = report.prepare("set-up", || setup::prepare(shell))?;
             checks::lint(shell, report)?;
             with_engine(shell, &tools, report, |report, environment| {
-                suite::everything(shell, environment, report)
+                suite::everything(shell, environment, report)?;
+                outside::test(shell, environment, report)
             })
         }
         Task::Setup => report
@@ -72,6 +77,7 @@ fn perform(task: &Task, shell: &Shell, report: &mut Report) -> Result<()> {
             report.prepare("set-up", || setup::cargo_deny(shell))?;
             checks::lint(shell, report)
         }
+        Task::Memcheck => memcheck::check(shell, report),
         Task::E2e { filter } => {
             let tools = report.prepare("set-up", || setup::prepare(shell))?;
             with_engine(shell, &tools, report, |report, environment| {

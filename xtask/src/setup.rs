@@ -108,7 +108,8 @@ fn system_packages(shell: &Shell) -> Result<()> {
     Ok(())
 }
 
-fn answers(shell: &Shell, program: &str) -> bool {
+/// Whether a program is there and works.
+pub(crate) fn answers(shell: &Shell, program: &str) -> bool {
     shell.ask(&Program::new(program, ["--version"])).is_some()
 }
 

@@ -73,6 +73,17 @@ impl Shell {
         self.target.join("test-tools")
     }
 
+    /// Where the crates outside the workspace are built, so that what they have in common is
+    /// compiled once.
+    pub(crate) fn outside(&self) -> PathBuf {
+        self.target.join("plugins")
+    }
+
+    /// The repository.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Data of the tests that is not in the repository.
     pub(crate) fn fixtures(&self) -> PathBuf {
         self.target.join("test-fixtures")
@@ -99,6 +110,19 @@ impl Shell {
     pub(crate) fn demand(&self, program: &Program) -> Result<()> {
         ensure!(self.run(program)?, "`{program}` failed");
         Ok(())
+    }
+
+    /// What a program that must succeed prints on standard output; the rest is on the terminal.
+    pub(crate) fn read(&self, program: &Program) -> Result<String> {
+        self.interrupt.check()?;
+        eprintln!("$ {program}");
+        let handle = self.expression(program).stdout_capture().start()?;
+        self.interrupt.set_running(handle.pids());
+        let output = handle.wait()?;
+        self.interrupt.set_running(Vec::new());
+        self.interrupt.check()?;
+        ensure!(output.status.success(), "`{program}` failed");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Runs a program with its output on the terminal and each line, free of colours, given to

@@ -41,7 +41,7 @@ impl Environment {
         Ok(Self(variables))
     }
 
-    fn apply(&self, program: Program) -> Program {
+    pub(crate) fn apply(&self, program: Program) -> Program {
         self.0.iter().fold(program, |program, (name, value)| {
             program.variable(name, value)
         })
@@ -123,9 +123,14 @@ pub(crate) fn end_to_end(
     })
 }
 
+/// Runs test programs as cargo runs them, or one such program by itself.
+pub(crate) fn run_cargo(shell: &Shell, program: &Program, skipped: Skipped) -> Result<Counts> {
+    run(shell, Runner::Cargo, program, skipped)
+}
+
 /// What a test that did not run means.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Skipped {
+pub(crate) enum Skipped {
     IsFailure,
     /// A choice was made on the command line.
     IsMeant,

@@ -1,0 +1,103 @@
+//! The crates outside the workspace, each with a lock file of its own: the plugins, and the plugins
+//! that the engine's tests load. They are checked as strictly as the workspace is.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::report::Report;
+use crate::setup;
+use crate::shell::{Program, Shell};
+use crate::suite::{self, Environment, Skipped};
+
+/// A crate, or a workspace of some.
+pub(crate) struct Outside {
+    name: String,
+    manifest: PathBuf,
+}
+
+/// The crates in `plugins/`.
+pub(crate) fn plugins(shell: &Shell) -> Result<Vec<Outside>> {
+    let directory = shell.root().join("plugins");
+    let entries = directory
+        .read_dir()
+        .with_context(|| format!("{} can't be read", directory.display()))?;
+    let mut plugins = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let manifest = entry.path().join("Cargo.toml");
+        if manifest.is_file() {
+            plugins.push(Outside {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                manifest,
+            });
+        }
+    }
+    plugins.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(plugins)
+}
+
+/// The plugins that tests load.
+fn fixtures(shell: &Shell) -> Outside {
+    Outside {
+        name: "test plugins".into(),
+        manifest: shell.root().join("crates/engine/tests/fixtures/Cargo.toml"),
+    }
+}
+
+/// Formatting, clippy, licences.
+pub(crate) fn lint(shell: &Shell, report: &mut Report) -> Result<()> {
+    let mut crates = plugins(shell)?;
+    crates.push(fixtures(shell));
+    for outside in crates {
+        report.check(&format!("lint {}", outside.name), || {
+            let format = outside.cargo("fmt", &["--check"]);
+            let clippy = outside
+                .cargo(
+                    "clippy",
+                    &["--all-targets", "--no-deps", "--locked", "--quiet"],
+                )
+                .argument("--target-dir")
+                .argument(shell.outside())
+                .argument("--")
+                .argument("--deny")
+                .argument("warnings");
+            let deny = Program::new(setup::cargo_deny(shell)?, ["--manifest-path"])
+                .argument(&outside.manifest)
+                .argument("--locked")
+                .argument("check")
+                .argument("--config")
+                .argument(shell.root().join("deny.toml"))
+                .argument("licenses")
+                .argument("bans")
+                .argument("sources");
+            // All of them, whatever the first says.
+            let passed = [format, clippy, deny].map(|check| shell.run(&check));
+            passed.into_iter().try_fold(true, |all, one| Ok(all & one?))
+        })?;
+    }
+    Ok(())
+}
+
+/// The plugins' own tests.
+pub(crate) fn test(shell: &Shell, environment: &Environment, report: &mut Report) -> Result<()> {
+    for plugin in plugins(shell)? {
+        report.tests(&format!("tests {}", plugin.name), || {
+            let tests = plugin
+                .cargo("test", &["--locked", "--no-fail-fast", "--quiet"])
+                .argument("--target-dir")
+                .argument(shell.outside());
+            suite::run_cargo(shell, &environment.apply(tests), Skipped::IsFailure)
+        })?;
+    }
+    Ok(())
+}
+
+impl Outside {
+    fn cargo(&self, command: &str, arguments: &[&str]) -> Program {
+        let program = Program::new("cargo", [command, "--manifest-path"]).argument(&self.manifest);
+        arguments
+            .iter()
+            .fold(program, |program, argument| program.argument(*argument))
+    }
+}
