@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
-use synth_core::{Concern, Diagnostic, ProjectPath};
+use synth_core::{Concern, Diagnostic, ProjectPath, TargetSpec};
 
 use crate::Registry;
 use crate::build::{BuildError, BuildOptions, default_store_directory, open_state};
@@ -48,45 +48,69 @@ pub fn clean(
     };
     let in_place = InPlace::load(&pipeline.root);
     let outputs = Outputs::new(&pipeline.root, state, store, Arc::clone(&in_place));
-    let mut removed = Vec::new();
-    let mut problems = path_problems(pipeline, &outputs);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
+    let mut cleaning = Cleaning {
+        pipeline,
+        outputs: &outputs,
+        removed: Vec::new(),
+        problems: path_problems(pipeline, &outputs),
+    };
     if pipeline.targets.len() == pipeline.every_target.len() {
-        // What targets left among sources that are no more is removed with all others' outputs.
-        let known = |name: &String| pipeline.target(name).is_some();
-        for target in in_place.targets().iter().filter(|name| !known(name)) {
-            match outputs.remove_in_place(target) {
-                Ok(paths) => removed.extend(paths),
-                Err(problem) => problems.push(problem),
+        cleaning.remove_forgotten(&in_place);
+    }
+    for target in &pipeline.targets {
+        cleaning.remove_target(target, registry);
+    }
+    if cleaning.problems.is_empty() {
+        Ok(cleaning.removed)
+    } else {
+        Err(cleaning.problems)
+    }
+}
+
+struct Cleaning<'a> {
+    pipeline: &'a Pipeline,
+    outputs: &'a Outputs,
+    removed: Vec<ProjectPath>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Cleaning<'_> {
+    /// Removes what targets have left among sources that are no more.
+    fn remove_forgotten(&mut self, in_place: &InPlace) {
+        for target in in_place.targets() {
+            if self.pipeline.target(&target).is_some() {
+                continue;
+            }
+            match self.outputs.remove_in_place(&target) {
+                Ok(paths) => self.removed.extend(paths),
+                Err(problem) => self.problems.push(problem),
             }
         }
     }
-    for target in &pipeline.targets {
-        outputs.clear_leftovers(&target.output_path);
-        match outputs.remove(target) {
-            Ok(paths) => removed.extend(paths),
-            Err(problem) => problems.push(pipeline.locate(&target.name, problem)),
+
+    fn remove_target(&mut self, target: &TargetSpec, registry: &Registry) {
+        let pipeline = self.pipeline;
+        self.outputs.clear_leftovers(&target.output_path);
+        let of_target = |problem: &Diagnostic| problem.target.as_ref() == Some(&target.name);
+        if !self.problems.iter().any(of_target) {
+            match self.outputs.remove(target) {
+                Ok(paths) => self.removed.extend(paths),
+                Err(problem) => self.problems.push(pipeline.locate(&target.name, problem)),
+            }
         }
         let kind = registry.kind(&target.kind);
         let beside = kind.map_or_else(|| Ok(Vec::new()), |kind| kind.clean(target));
         let beside = beside.unwrap_or_else(|problem| {
-            problems.push(located(pipeline, target, problem));
+            self.problems.push(located(pipeline, target, problem));
             Vec::new()
         });
         for path in beside {
             match remove(pipeline, &path) {
-                Ok(true) => removed.push(path),
+                Ok(true) => self.removed.push(path),
                 Ok(false) => {}
-                Err(problem) => problems.push(pipeline.locate(&target.name, problem)),
+                Err(problem) => self.problems.push(pipeline.locate(&target.name, problem)),
             }
         }
-    }
-    if problems.is_empty() {
-        Ok(removed)
-    } else {
-        Err(problems)
     }
 }
 

@@ -70,7 +70,7 @@ impl BuildTarget for CommandTarget {
         };
         let mut programs = vec![&recipe.program];
         programs.extend(recipe.tools.iter().map(|(tool, _)| tool));
-        programs::requirements(&target.name, &programs)
+        programs::requirements(&programs)
     }
 
     fn plan(

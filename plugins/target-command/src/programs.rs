@@ -142,7 +142,7 @@ fn how_to_get(program: &str) -> Vec<String> {
 }
 
 /// The programs as `synth check` wants to know them.
-pub(crate) fn requirements(target: &str, programs: &[&Program]) -> Vec<Requirement> {
+pub(crate) fn requirements(programs: &[&Program]) -> Vec<Requirement> {
     let requests = programs.iter().filter_map(|program| match program {
         Program::Tool(request) => Some(request),
         Program::Source(_) => None,
@@ -151,7 +151,7 @@ pub(crate) fn requirements(target: &str, programs: &[&Program]) -> Vec<Requireme
         .map(|request| Requirement {
             tool: request.clone(),
             minimum_version: None,
-            purpose: format!("the command of target `{target}`"),
+            purpose: "runs commands".into(),
             how_to_get: how_to_get(&request.program).join("; "),
             optional: false,
         })

@@ -88,68 +88,61 @@ fn argv(
     target: &TargetSpec,
     settings: &Settings,
 ) -> Result<(Vec<String>, Program), Vec<Diagnostic>> {
-    let one = |problem: Diagnostic| vec![problem];
-    let (setting, argv) = match (&settings.command, &settings.script) {
-        (Some(command), None) => {
-            if settings.shell.is_some() {
-                return Err(one(error(
-                    "command.shell.unused",
-                    "`shell` is set, but there is no script".to_owned(),
-                    &["shell"],
-                )
-                .help(
-                    "no shell reads `command`: write `script` instead, or leave `shell` out",
-                )));
-            }
-            ("command", command.clone())
-        }
+    let argv = match (&settings.command, &settings.script) {
+        (Some(command), None) if settings.shell.is_none() => command.clone(),
         (None, Some(script)) => {
             check_script(script)?;
             let default = || SHELL.map(ToOwned::to_owned).to_vec();
             let mut argv = settings.shell.clone().unwrap_or_else(default);
-            let setting = if argv.is_empty() { "shell" } else { "script" };
             if !argv.is_empty() {
                 argv.push(script.clone());
             }
-            (setting, argv)
+            argv
         }
-        (Some(_), Some(_)) => {
-            let problem = format!("target `{}` has both `command` and `script`", target.name);
-            return Err(one(
-                error("command.both", problem, &["script"]).help("keep the one that is to run")
-            ));
-        }
-        (None, None) => {
-            let problem = format!("target `{}` has nothing to run", target.name);
-            return Err(one(error("command.none", problem, &[]).help(
-                "add `command = [\"make\"]`, or lines for a shell in `script`",
-            )));
-        }
+        _ => return Err(vec![not_one(target, settings)]),
+    };
+    let setting = match (&settings.script, &settings.shell) {
+        (None, _) => "command",
+        (Some(_), Some(_)) => "shell",
+        (Some(_), None) => "script",
     };
     if let Some(index) = argv.iter().position(|argument| argument.contains('\0')) {
-        let problem = format!("an argument of `{setting}` holds a NUL character");
-        return Err(one(error(
-            "command.nul",
-            problem,
-            &[setting, &index.to_string()],
-        )));
+        let message = format!("an argument of `{setting}` holds a NUL character");
+        let place = [setting, &index.to_string()];
+        return Err(vec![error("command.nul", message, &place).help(
+            "an argument can't hold one; write such data to a file from a program",
+        )]);
     }
-    let setting = if settings.shell.is_some() {
-        "shell"
-    } else {
-        setting
+    let Some(first) = argv.first() else {
+        let problem = error("command.empty", format!("`{setting}` is empty"), &[setting]);
+        return Err(vec![
+            problem.help("name a program and its arguments: `[\"make\", \"all\"]`"),
+        ]);
     };
-    match argv.first() {
-        None => Err(one(error(
-            "command.empty",
-            format!("`{setting}` is empty"),
-            &[setting],
-        )
-        .help("name a program and its arguments: `[\"make\", \"all\"]`"))),
-        Some(program) => match Program::parse(program) {
-            Ok(program) => Ok((argv, program)),
-            Err(problem) => Err(one(problem.at_setting([setting, "0"]))),
-        },
+    match Program::parse(first) {
+        Ok(program) => Ok((argv, program)),
+        Err(problem) => Err(vec![problem.at_setting([setting, "0"])]),
+    }
+}
+
+/// A table that says nothing to run, or several things.
+fn not_one(target: &TargetSpec, settings: &Settings) -> Diagnostic {
+    let name = &target.name;
+    match (&settings.command, &settings.script) {
+        (Some(_), Some(_)) => {
+            let message = format!("target `{name}` has both `command` and `script`");
+            error("command.both", message, &["script"]).help("keep the one that is to run")
+        }
+        (Some(_), None) => {
+            let message = "`shell` is set, but there is no script".to_owned();
+            error("command.shell.unused", message, &["shell"])
+                .help("no shell reads `command`: write `script` instead, or leave `shell` out")
+        }
+        (None, _) => {
+            let message = format!("target `{name}` has nothing to run");
+            error("command.none", message, &[])
+                .help("add `command = [\"make\"]`, or lines for a shell in `script`")
+        }
     }
 }
 

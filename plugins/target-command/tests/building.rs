@@ -163,9 +163,9 @@ fn synth_check_is_told_of_every_program() {
     assert_eq!(
         named,
         [
-            "sh (the command of target `app`)",
-            "make (the command of target `app`)",
-            "/opt/node (the command of target `app`)"
+            "sh (runs commands)",
+            "make (runs commands)",
+            "/opt/node (runs commands)"
         ]
     );
 }

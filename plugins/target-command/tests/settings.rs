@@ -84,6 +84,7 @@ fn a_table_says_one_thing_to_run() {
     error command.program at `command.0`: the program has no name
         name a program and its arguments: `["make", "all"]`
     error command.nul at `command.1`: an argument of `command` holds a NUL character
+        an argument can't hold one; write such data to a file from a program
     error command.empty at `script`: `script` is empty
         write the lines that a shell is to run
     error command.empty at `shell`: `shell` is empty

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use synth_engine::{BuildOptions, BuildReport, TargetStatus};
+use synth_engine::{BuildOptions, BuildReport, Registry, TargetStatus};
 
-use crate::workspace::{Workspace, statuses};
+use crate::workspace::{Script, Workspace, statuses};
 
 /// A target in `src` that leaves what matches `outputs` there; `more` is added to its table.
 fn target(name: &str, outputs: &[&str], script: &str, more: &str) -> String {
@@ -477,6 +478,9 @@ fn a_default_output_path_that_is_not_used_is_in_nobodys_way() {
     workspace.write("project/synth.toml", &clash);
     let problems = workspace.try_build(BuildOptions::default()).unwrap_err();
     assert_eq!(problems[0].code, "config.output.shared");
+    let registry = Registry::new().with(Arc::new(Script));
+    let report = synth_engine::check(&workspace.load().unwrap(), &registry);
+    assert_eq!(report.diagnostics, problems);
     // And into another's output directory nothing is put.
     workspace.write("project/synth.toml", &(app.to_owned() + &other));
     let report = workspace.build();
