@@ -66,7 +66,13 @@ fn unknown_kind(target: &str, kind: &Node, registry: &Registry, unusable: &[Stri
             format!("`type` of target `{target}` is a text"),
         );
     };
-    let kinds = registry.kinds();
+    // One that can't be used helps nobody.
+    let usable = |kind: &&str| {
+        registry
+            .kind(kind)
+            .is_some_and(|kind| kind.problem().is_none())
+    };
+    let kinds: Vec<&str> = registry.kinds().into_iter().filter(usable).collect();
     let problem = Diagnostic::error(
         "config.kind.unknown",
         format!("target `{target}` is of an unknown type `{kind}`"),

@@ -22,12 +22,25 @@ const INDEX_VERSION: u32 = 1;
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// The index, as far as it was read or added to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Index {
     path: Option<PathBuf>,
     /// Read when the first library is looked up.
     known: Option<Contents>,
     changed: bool,
+    /// How long ago a file has to have changed to be kept.
+    settled: Duration,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            path: None,
+            known: None,
+            changed: false,
+            settled: SETTLED,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,10 +86,10 @@ impl FileState {
         }
     }
 
-    fn is_settled(&self, now: SystemTime) -> bool {
+    fn age(&self, now: SystemTime) -> Duration {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let changed = u64::try_from(self.changed.0.max(self.modified.0)).unwrap_or_default();
-        Duration::from_secs(changed).saturating_add(SETTLED) < now
+        now.saturating_sub(Duration::from_secs(changed))
     }
 }
 
@@ -87,6 +100,12 @@ impl Index {
             path,
             ..Self::default()
         }
+    }
+
+    /// Keeps files however young they are.
+    #[cfg(test)]
+    pub(crate) fn believe_settled(&mut self) {
+        self.settled = Duration::ZERO;
     }
 
     /// A library's manifest and digest, from the index if the file has not changed since.
@@ -107,7 +126,7 @@ impl Index {
         }
         let file = PluginFile::read(path)?;
         let after = FileState::of(&fs::metadata(path)?);
-        if after == state && state.is_settled(SystemTime::now()) {
+        if after == state && state.age(SystemTime::now()) >= self.settled {
             let entry = Entry {
                 state,
                 sha256: file.sha256.clone(),

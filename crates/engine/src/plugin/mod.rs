@@ -16,6 +16,8 @@ mod select;
 mod serve;
 mod source;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::time::Duration;

@@ -22,13 +22,18 @@ pub enum Selection {
     Unusable(Diagnostic),
 }
 
-/// Decides for every kind that a library was found for, or that synth.toml names.
+/// Decides for every kind that a library was found for, or that synth.toml or synth.lock names.
 pub(crate) fn select(survey: &Survey, linked: &Registry) -> BTreeMap<String, Selection> {
     let found = survey.found.iter().map(|found| &found.kind);
-    let kinds: BTreeSet<&String> = found.chain(survey.config.choices.keys()).collect();
+    let pinned = survey.lock.pins().map(|(kind, _)| kind);
+    let kinds: BTreeSet<&str> = found
+        .chain(survey.config.choices.keys())
+        .map(String::as_str)
+        .chain(pinned)
+        .collect();
     kinds
         .into_iter()
-        .map(|kind| (kind.clone(), select_kind(survey, linked, kind)))
+        .map(|kind| (kind.to_owned(), select_kind(survey, linked, kind)))
         .collect()
 }
 
@@ -65,7 +70,11 @@ fn select_kind(survey: &Survey, linked: &Registry, kind: &str) -> Selection {
                 .collect();
             if chosen.is_empty() {
                 let problem = nothing_fits(kind, request, &candidates, &usable);
-                let key = if usable.is_empty() { "path" } else { "version" };
+                let key = if request.path.is_some() {
+                    "path"
+                } else {
+                    "version"
+                };
                 return Selection::Unusable(survey.config.locate(kind, Some(key), problem));
             }
             chosen
@@ -252,10 +261,15 @@ fn conflict(survey: &Survey, kind: &str, several: &[&FoundPlugin]) -> Diagnostic
             let files = several.iter().filter_map(|other| other.usable());
             files.filter(|other| same(other)).count() == 1
         };
-        let line = if unique(&|other| other.manifest.crate_name == manifest.crate_name) {
-            format!("{kind} = {{ crate = \"{}\" }}", manifest.crate_name)
-        } else if unique(&|other| other.manifest.version == manifest.version) {
-            format!("{kind} = \"={}\"", manifest.version)
+        let same_crate = |other: &PluginFile| other.manifest.crate_name == manifest.crate_name;
+        let same_version = |other: &PluginFile| other.manifest.version == manifest.version;
+        let (name, version) = (&manifest.crate_name, &manifest.version);
+        let line = if unique(&same_crate) {
+            format!("{kind} = {{ crate = \"{name}\" }}")
+        } else if unique(&same_version) {
+            format!("{kind} = \"={version}\"")
+        } else if unique(&|other| same_crate(other) && same_version(other)) {
+            format!("{kind} = {{ version = \"={version}\", crate = \"{name}\" }}")
         } else {
             let root = survey.config.root.as_deref();
             let path = root.and_then(|root| found.path.strip_prefix(root).ok());

@@ -129,6 +129,9 @@ impl Survey {
         for (kind, selection) in self.selections(linked) {
             registry = match selection {
                 Selection::Linked => registry,
+                Selection::Unusable(problem) if problem.place.is_none() => {
+                    registry.with_broken(kind, problem.at_setting(["type"]))
+                }
                 Selection::Unusable(problem) => registry.with_broken(kind, problem),
                 Selection::Plugin(file) => {
                     let (description, identity) = (file.manifest.describe(), file.sha256.clone());

@@ -24,8 +24,6 @@ const TOLD_LINES: usize = 12;
 pub(super) struct Crate<'a> {
     /// The directory of its Cargo.toml, or of its workspace's.
     pub(super) directory: &'a Path,
-    /// Where compiled files go.
-    pub(super) target_directory: &'a Path,
     pub(super) settings: &'a BuildSettings,
     /// Whether its Cargo.lock is taken as it is.
     pub(super) locked: bool,
@@ -69,7 +67,10 @@ pub(super) async fn build(
     arguments.push("json-render-diagnostics".into());
     arguments.extend(["--package".into(), package.id.repr.clone().into()]);
     arguments.extend(["--manifest-path".into(), manifest.into()]);
-    arguments.extend(["--target-dir".into(), plugin.target_directory.into()]);
+    // Beside what its author compiles, so that installing again is quick and neither makes the
+    // other compile anew.
+    let target_directory = metadata.target_directory.as_std_path().join("synth-plugin");
+    arguments.extend(["--target-dir".into(), target_directory.clone().into()]);
     if !plugin.settings.debug {
         arguments.push("--release".into());
     }
@@ -80,7 +81,7 @@ pub(super) async fn build(
     if plugin.locked {
         arguments.push("--locked".into());
     }
-    let (flags, variables) = reproducible(plugin, metadata.workspace_root.as_std_path());
+    let (flags, variables) = reproducible(&target_directory, metadata.workspace_root.as_std_path());
     arguments.extend(flags);
     let output = cargo(
         context,
@@ -225,14 +226,14 @@ fn features(package: &Package, settings: &BuildSettings) -> Vec<String> {
 /// give the same bytes. Flags of the user's own stay: those of a variable are added to, and to
 /// those of a configuration file cargo adds itself.
 fn reproducible(
-    plugin: &Crate<'_>,
+    target_directory: &Path,
     workspace: &Path,
 ) -> (Vec<OsString>, Vec<(&'static str, OsString)>) {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
     // Of several that match, the compiler takes the last one.
-    let mut directories = vec![(plugin.target_directory.to_owned(), "/target")];
+    let mut directories = vec![(target_directory.to_owned(), "/target")];
     directories.extend(home.map(|home| (home, "/cargo")));
     directories.push((workspace.to_owned(), "/plugin"));
     let remap: Vec<String> = directories

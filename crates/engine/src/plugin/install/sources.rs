@@ -25,26 +25,20 @@ pub(super) async fn obtain(
     work: &Path,
 ) -> Result<Obtained, Diagnostic> {
     let source = wanted.source.clone();
-    let target_directory = work.join("target");
-    let from_sources = |directory: PathBuf, target_directory: PathBuf, locked: bool| async move {
+    let from_sources = |directory: PathBuf, locked: bool| async move {
         let plugin = Crate {
             directory: &directory,
-            target_directory: &target_directory,
             settings: &wanted.build,
             locked,
         };
         cargo::build(context, &plugin).await
     };
     let library = match &source {
-        Source::Path(directory) => {
-            // Beside what its author compiles, so that installing again is quick.
-            let target_directory = directory.join("target/synth-plugin");
-            from_sources(directory.clone(), target_directory, false).await?
-        }
+        Source::Path(directory) => from_sources(directory.clone(), false).await?,
         Source::Registry => {
             let directory = from_registry(context, wanted, work).await?;
             let locked = directory.join("Cargo.lock").exists();
-            from_sources(directory, target_directory, locked).await?
+            from_sources(directory, locked).await?
         }
         Source::Git {
             url,
@@ -56,7 +50,7 @@ pub(super) async fn obtain(
             let taken = exact.as_ref().or(reference.as_ref());
             let (directory, commit) = clone(context, url, taken, work).await?;
             let locked = directory.join("Cargo.lock").exists();
-            let library = from_sources(directory, target_directory, locked).await?;
+            let library = from_sources(directory, locked).await?;
             let source = Source::Git {
                 url: url.clone(),
                 reference: reference.clone(),
