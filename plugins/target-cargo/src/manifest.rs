@@ -153,14 +153,14 @@ impl Manifest {
             .collect()
     }
 
-    /// Every dependency that is a directory, whatever it is for.
+    /// Every dependency that is a directory, whatever it is for, but for those that the workspace
+    /// says.
     pub(crate) fn path_dependencies(&self) -> Vec<PathDependency> {
         let root = self.document.table();
         let mut found = Vec::new();
         for name in DEPENDENCY_TABLES {
             collect(root, &[name], &mut found);
         }
-        collect(root, &["workspace", "dependencies"], &mut found);
         collect(root, &["replace"], &mut found);
         for source in keys_of(root, "patch") {
             collect(root, &["patch", source], &mut found);
@@ -170,6 +170,40 @@ impl Manifest {
                 collect(root, &["target", platform, name], &mut found);
             }
         }
+        found
+    }
+
+    /// Whether the manifest leaves something to be said by its workspace.
+    pub(crate) fn inherits(&self) -> bool {
+        fn any(table: &Table) -> bool {
+            table.get("workspace") == Some(&Value::Boolean(true))
+                || table.values().filter_map(Value::as_table).any(any)
+        }
+        any(self.document.table())
+    }
+
+    /// The names of the dependencies that its workspace describes.
+    pub(crate) fn inherited_dependencies(&self) -> Vec<String> {
+        let root = self.document.table();
+        let mut found = Vec::new();
+        for name in DEPENDENCY_TABLES {
+            collect_inherited(root, &[name], &mut found);
+            for platform in keys_of(root, "target") {
+                collect_inherited(root, &["target", platform, name], &mut found);
+            }
+        }
+        found
+    }
+
+    /// Those of its workspace's dependencies that are directories, of the names given.
+    pub(crate) fn workspace_path_dependencies(&self, names: &[String]) -> Vec<PathDependency> {
+        let keys = ["workspace", "dependencies"];
+        let mut found = Vec::new();
+        collect(self.document.table(), &keys, &mut found);
+        found.retain(|dependency| {
+            let name = dependency.keys.get(keys.len());
+            name.is_some_and(|name| names.contains(name))
+        });
         found
     }
 
@@ -195,6 +229,16 @@ fn keys_of<'a>(root: &'a Table, key: &str) -> Vec<&'a str> {
     let table = root.get(key).and_then(Value::as_table);
     let keys = table.into_iter().flat_map(Table::keys);
     keys.map(String::as_str).collect()
+}
+
+fn collect_inherited(root: &Table, keys: &[&str], found: &mut Vec<String>) {
+    let table = keys
+        .iter()
+        .try_fold(root, |table, key| table.get(*key)?.as_table());
+    let dependencies = table.into_iter().flatten();
+    let inherited =
+        dependencies.filter(|(_, it)| it.get("workspace") == Some(&Value::Boolean(true)));
+    found.extend(inherited.map(|(name, _)| name.clone()));
 }
 
 fn collect_packages(root: &Table, keys: &[&str], found: &mut Vec<PackageDependency>) {

@@ -180,10 +180,22 @@ fn selection(
 }
 
 fn unusable(error: &ToolError, wanted: Option<&Wanted>) -> Diagnostic {
-    let problem =
-        Diagnostic::error("cargo.toolchain", error.to_string()).concerning(Concern::Environment);
-    match wanted {
-        Some(wanted) => problem.help(format!("`rustup toolchain install {}`", wanted.name)),
-        None => problem.help(HOW_TO_GET),
+    let Some(wanted) = wanted else {
+        return Diagnostic::error("cargo.toolchain", error.to_string())
+            .concerning(Concern::Environment)
+            .help(HOW_TO_GET);
+    };
+    let name = &wanted.name;
+    let problem = Diagnostic::error(
+        "cargo.toolchain",
+        format!("the toolchain `{name}` can't be used"),
+    )
+    .concerning(Concern::Environment)
+    .cause(error.to_string())
+    .help(format!("`rustup toolchain install {name}`"));
+    if wanted.by_setting {
+        problem.at_setting(["toolchain"])
+    } else {
+        problem
     }
 }

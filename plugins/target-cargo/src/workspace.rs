@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use synth_core::{Diagnostic, PlanContext, ProjectPath, SourceFiles, TargetSpec};
 
 use crate::document::{Document, NoDocument};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, PathDependency};
 
 /// The manifests of a build.
 #[derive(Clone, Debug)]
@@ -37,7 +37,11 @@ impl Workspace {
             NoDocument::Problem(problem) => vec![problem],
         })?;
         let entry = Manifest::new(document, context).map_err(one)?;
-        let root = find_root(&entry, target, context).map_err(one)?;
+        let root = match find_root(&entry, target, context).map_err(one)? {
+            Root::Own => None,
+            Root::Other(root) => Some(root),
+            Root::Outside(path) => return Err(vec![outside_root(&entry, &path, target)]),
+        };
         let mut reading = Reading {
             target,
             context,
@@ -140,26 +144,36 @@ fn missing(path: &ProjectPath) -> Diagnostic {
         .help("set `source_path` to the directory of the package, or `manifest` to the path of its Cargo.toml below it")
 }
 
-/// The manifest of the workspace that a package belongs to, if that is another one.
+/// The workspace that a package belongs to, if that is described elsewhere.
+enum Root {
+    /// By the package itself, or there is none.
+    Own,
+    /// By another manifest.
+    Other(Manifest),
+    /// By one outside of the source directory, which has this path.
+    Outside(String),
+}
+
 fn find_root(
-    entry: &Manifest,
+    package: &Manifest,
     target: &TargetSpec,
     context: &dyn PlanContext,
-) -> Result<Option<Manifest>, Diagnostic> {
-    if entry.is_workspace() {
-        return Ok(None);
+) -> Result<Root, Diagnostic> {
+    if package.is_workspace() {
+        return Ok(Root::Own);
     }
-    let keys = ["package", "workspace"];
-    if let Some(path) = entry.document.text_at(&keys) {
-        let outside = || outside_root(entry, path, target);
-        let directory = entry.directory.join(path).map_err(|_| outside())?;
-        if directory.strip_prefix(&target.source_path).is_none() {
-            return Err(outside());
-        }
+    let is_outside =
+        |directory: &ProjectPath| directory.strip_prefix(&target.source_path).is_none();
+    if let Some(path) = package.document.text_at(&["package", "workspace"]) {
+        let directory = match package.directory.join(path) {
+            Ok(directory) if !is_outside(&directory) => directory,
+            _ => return Ok(Root::Outside(path.to_owned())),
+        };
         let root = read_manifest(&directory, context)?;
-        return Ok(root.filter(|root| root.directory != entry.directory));
+        let root = root.filter(|root| root.directory != package.directory);
+        return Ok(root.map_or(Root::Own, Root::Other));
     }
-    let mut next = entry.directory.parent();
+    let mut next = package.directory.parent();
     while let Some(directory) = next {
         next = directory.parent();
         let Some(root) = read_manifest(&directory, context)? else {
@@ -168,15 +182,16 @@ fn find_root(
         if !root.is_workspace() {
             continue;
         }
-        if is_below(&entry.directory, &excluded(&root)) {
-            return Ok(None);
+        if is_below(&package.directory, &excluded(&root)) {
+            return Ok(Root::Own);
         }
-        if directory.strip_prefix(&target.source_path).is_none() {
-            return Err(outside_root(entry, &root.document.path.to_string(), target));
-        }
-        return Ok(Some(root));
+        return Ok(if is_outside(&directory) {
+            Root::Outside(root.document.path.to_string())
+        } else {
+            Root::Other(root)
+        });
     }
-    Ok(None)
+    Ok(Root::Own)
 }
 
 fn read_manifest(
@@ -267,15 +282,44 @@ impl Reading<'_> {
                 continue;
             }
             self.manifests.insert(directory, manifest.clone());
-            for dependency in manifest.path_dependencies() {
-                let keys: Vec<&str> = dependency.keys.iter().map(String::as_str).collect();
-                match self.directory(&manifest, &dependency.path) {
-                    Ok(directory) => {
-                        let place = Some((&manifest, keys.as_slice()));
-                        todo.extend(self.read(&directory, place));
-                    }
-                    Err(problem) => self.problems.push(manifest.document.place(problem, &keys)),
-                }
+            self.depend(&manifest, manifest.path_dependencies(), &mut todo);
+            if let Some(root) = self.root(&manifest) {
+                let inherited = manifest.inherited_dependencies();
+                let inherited = root.workspace_path_dependencies(&inherited);
+                self.depend(&root, inherited, &mut todo);
+                todo.push(root);
+            }
+        }
+    }
+
+    /// What describes the things that a manifest leaves to its workspace.
+    fn root(&mut self, manifest: &Manifest) -> Option<Manifest> {
+        if !manifest.inherits() {
+            return None;
+        }
+        match find_root(manifest, self.target, self.context) {
+            Ok(Root::Own) => return Some(manifest.clone()),
+            Ok(Root::Other(root)) => return Some(root),
+            Ok(Root::Outside(path)) => {
+                self.problems
+                    .push(outside_root(manifest, &path, self.target));
+            }
+            Err(problem) => self.problems.push(problem),
+        }
+        None
+    }
+
+    fn depend(
+        &mut self,
+        manifest: &Manifest,
+        dependencies: Vec<PathDependency>,
+        todo: &mut Vec<Manifest>,
+    ) {
+        for dependency in dependencies {
+            let keys: Vec<&str> = dependency.keys.iter().map(String::as_str).collect();
+            match self.directory(manifest, &dependency.path) {
+                Ok(directory) => todo.extend(self.read(&directory, Some((manifest, &keys)))),
+                Err(problem) => self.problems.push(manifest.document.place(problem, &keys)),
             }
         }
     }

@@ -308,6 +308,37 @@ fn packages_outside_of_a_workspace_have_the_same_bytes_anywhere() {
     assert_eq!(built.outputs.paths(), ["app"]);
 }
 
+/// As `app` before, with a package that leaves things to a workspace which `app` is no part of.
+#[test]
+fn a_package_of_another_workspace_is_built_with_that() {
+    let project = Project::new()
+        .setting("manifest", "app/Cargo.toml")
+        .file(
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"near\"]\nexclude = [\"app\"]\npackage.edition = \"2024\"\n[workspace.dependencies]\nfar = { path = \"far\" }\nunused = { path = \"nowhere\" }\n",
+        )
+        .file(
+            "app/Cargo.toml",
+            format!("{MANIFEST}[dependencies]\nnear = {{ path = \"../near\" }}\n"),
+        )
+        .file(
+            "app/Cargo.lock",
+            lock(&["app 1.2.3: near", "far 0.1.0", "near 0.1.0: far"], ""),
+        )
+        .file("app/src/main.rs", "fn main() {\n    println!(\"{}\", near::NAME);\n}\n")
+        .file(
+            "near/Cargo.toml",
+            "[package]\nname = \"near\"\nversion = \"0.1.0\"\nedition.workspace = true\n[dependencies]\nfar.workspace = true\n",
+        )
+        .file("near/src/lib.rs", "pub use far::NAME;\n")
+        .file(
+            "far/Cargo.toml",
+            "[package]\nname = \"far\"\nversion = \"0.1.0\"\nedition.workspace = true\n",
+        )
+        .file("far/src/lib.rs", "pub const NAME: &str = \"far\";\n");
+    assert_reproducible(&project.pipeline());
+}
+
 const WRITES_CODE: &str = r#"fn main() {
     let name = std::path::Path::new(&std::env::var_os("OUT_DIR").unwrap()).join("name.rs");
     std::fs::write(name, "pub const NAME: &str = { assert!(line!() == 1); file!() };").unwrap();
