@@ -46,11 +46,7 @@ pub(crate) fn run(
 }
 
 fn problem(outcome: &ProcessOutcome, context: &dyn RunContext) -> Diagnostic {
-    let names: Vec<&str> = outcome
-        .last_output
-        .lines()
-        .filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"))
-        .collect();
+    let names = failed_tests(&outcome.last_output);
     if names.is_empty() {
         return failed("cargo.test.failed", "test", outcome, context);
     }
@@ -61,4 +57,31 @@ fn problem(outcome: &ProcessOutcome, context: &dyn RunContext) -> Diagnostic {
             .help("the log of the action has what they said"),
         |problem, name| problem.cause(format!("`{name}` failed")),
     )
+}
+
+/// The names of failed tests: the list that ends what the test harness says.
+fn failed_tests(said: &str) -> Vec<&str> {
+    let Some((_, list)) = said.rsplit_once("failures:\n") else {
+        return Vec::new();
+    };
+    list.lines()
+        .map_while(|line| line.strip_prefix("    "))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_tests_are_listed_last() {
+        let harness = "failures:\n\n---- a::b stdout ----\nfailures: none\n\nfailures:\n    a::b\n    src/lib.rs - c (line 3)\n\ntest result: FAILED.\n";
+        for (said, expected) in [
+            (harness, vec!["a::b", "src/lib.rs - c (line 3)"]),
+            ("error: could not compile `app`\n", vec![]),
+            ("failures:\n", vec![]),
+        ] {
+            assert_eq!(failed_tests(said), expected, "{said}");
+        }
+    }
 }
