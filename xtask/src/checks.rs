@@ -7,6 +7,10 @@ use crate::report::Report;
 use crate::setup;
 use crate::shell::{Program, Shell};
 
+/// What cargo-deny looks at. Advisories are a database of their own on the network:
+/// `cargo deny check advisories`.
+pub(crate) const DEPENDENCIES: [&str; 4] = ["check", "licenses", "bans", "sources"];
+
 /// Formatting, clippy, licences: of the workspace, then of each crate outside it.
 pub(crate) fn lint(shell: &Shell, report: &mut Report) -> Result<()> {
     report.check("formatting", || {
@@ -28,9 +32,7 @@ pub(crate) fn lint(shell: &Shell, report: &mut Report) -> Result<()> {
         )
     })?;
     report.check("dependencies", || {
-        // Advisories are a database of their own on the network: `cargo deny check advisories`.
-        let arguments = ["check", "licenses", "bans", "sources"];
-        shell.run(&Program::new(setup::cargo_deny(shell)?, arguments))
+        shell.run(&Program::new(setup::cargo_deny(shell)?, DEPENDENCIES))
     })?;
     outside::lint(shell, report)
 }

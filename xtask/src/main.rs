@@ -1,6 +1,7 @@
 //! Developer tasks: `cargo xtask test` installs what the tests need and runs every check there is.
 
 mod base_image;
+mod bench;
 mod checks;
 mod debian;
 mod docker_engine;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::bench::Benchmark;
 use crate::docker_engine::DockerEngine;
 use crate::report::Report;
 use crate::shell::Shell;
@@ -37,6 +39,11 @@ enum Task {
     Setup,
     /// Check formatting, clippy, and the licences and sources of dependencies
     Lint,
+    /// Measure, and write the figures into docs/benchmarks.md
+    Bench {
+        /// What; everything when nothing is named
+        benchmarks: Vec<Benchmark>,
+    },
     /// Run the tests of the plugins' ABI and loader under valgrind
     Memcheck,
     /// Install what the tests need, then run the tests of the built binary
@@ -77,6 +84,7 @@ fn perform(task: &Task, shell: &Shell, report: &mut Report) -> Result<()> {
             report.prepare("set-up", || setup::cargo_deny(shell))?;
             checks::lint(shell, report)
         }
+        Task::Bench { benchmarks } => bench::run(shell, report, benchmarks),
         Task::Memcheck => memcheck::check(shell, report),
         Task::E2e { filter } => {
             let tools = report.prepare("set-up", || setup::prepare(shell))?;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::report::Report;
-use crate::setup;
 use crate::shell::{Program, Shell};
 use crate::suite::{self, Environment, Skipped};
+use crate::{checks, setup};
 
 /// A crate, or a workspace of some.
 pub(crate) struct Outside {
@@ -49,6 +49,7 @@ fn fixtures(shell: &Shell) -> Outside {
 pub(crate) fn lint(shell: &Shell, report: &mut Report) -> Result<()> {
     let mut crates = plugins(shell)?;
     crates.push(fixtures(shell));
+    let cargo_deny = setup::cargo_deny(shell)?;
     for outside in crates {
         report.check(&format!("lint {}", outside.name), || {
             let format = outside.cargo("fmt", &["--check"]);
@@ -62,15 +63,15 @@ pub(crate) fn lint(shell: &Shell, report: &mut Report) -> Result<()> {
                 .argument("--")
                 .argument("--deny")
                 .argument("warnings");
-            let deny = Program::new(setup::cargo_deny(shell)?, ["--manifest-path"])
-                .argument(&outside.manifest)
-                .argument("--locked")
-                .argument("check")
+            // Warnings about what is in the workspace's configuration alone are none here.
+            let deny = Program::new(&cargo_deny, ["--log-level", "error", "--locked"])
                 .argument("--config")
                 .argument(shell.root().join("deny.toml"))
-                .argument("licenses")
-                .argument("bans")
-                .argument("sources");
+                .argument("--manifest-path")
+                .argument(&outside.manifest);
+            let deny = checks::DEPENDENCIES
+                .iter()
+                .fold(deny, |deny, argument| deny.argument(*argument));
             // All of them, whatever the first says.
             let passed = [format, clippy, deny].map(|check| shell.run(&check));
             passed.into_iter().try_fold(true, |all, one| Ok(all & one?))

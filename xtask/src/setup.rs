@@ -83,6 +83,9 @@ fn system_packages(shell: &Shell) -> Result<()> {
         ("skopeo", answers(shell, "skopeo")),
         ("nodejs", node_is_recent(shell)),
         ("npm", answers(shell, "npm")),
+        // The tests of plugins/target-archive unpack what it has packed.
+        ("unzip", !programs("unzip").is_empty()),
+        ("zstd", answers(shell, "zstd")),
         ("docker.io", docker_engine::is_available(shell)),
         // dockerd starts without it, but makes no network for containers.
         (

@@ -79,6 +79,11 @@ impl Shell {
         self.target.join("plugins")
     }
 
+    /// Programs and projects of the benchmarks.
+    pub(crate) fn benchmarks(&self) -> PathBuf {
+        self.target.join("bench")
+    }
+
     /// The repository.
     pub(crate) fn root(&self) -> &Path {
         &self.root
@@ -168,7 +173,8 @@ impl Shell {
     }
 
     fn expression(&self, program: &Program) -> Expression {
-        program.expression().dir(&self.root).unchecked()
+        let directory = program.directory.as_deref().unwrap_or(&self.root);
+        program.expression().dir(directory).unchecked()
     }
 }
 
@@ -177,6 +183,8 @@ impl Shell {
 pub(crate) struct Program {
     argv: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
+    /// Where it starts; none for the repository.
+    directory: Option<PathBuf>,
 }
 
 impl Program {
@@ -189,6 +197,7 @@ impl Program {
         Self {
             argv,
             variables: Vec::new(),
+            directory: None,
         }
     }
 
@@ -224,6 +233,37 @@ impl Program {
     ) -> Self {
         self.variables.push((name.into(), value.into()));
         self
+    }
+
+    #[must_use]
+    pub(crate) fn directory(mut self, directory: &Path) -> Self {
+        self.directory = Some(directory.to_owned());
+        self
+    }
+
+    /// Another program's variables too.
+    #[must_use]
+    pub(crate) fn variables_of(mut self, other: &Self) -> Self {
+        self.variables.extend(other.variables.iter().cloned());
+        self
+    }
+
+    /// This program, where and as it would run, run by another.
+    #[must_use]
+    pub(crate) fn below(&self, runner: &Self) -> Self {
+        let mut program = self.clone();
+        program.argv.splice(..0, runner.argv.iter().cloned());
+        program
+    }
+
+    /// As one text, for programs that take it apart as a shell does.
+    pub(crate) fn quoted(&self) -> Result<String> {
+        let words = self.argv.iter().map(|word| {
+            let word = word.to_string_lossy();
+            ensure!(!word.contains('\''), "`{word}` has a quote in it");
+            Ok(format!("'{word}'"))
+        });
+        Ok(words.collect::<Result<Vec<_>>>()?.join(" "))
     }
 
     pub(crate) fn expression(&self) -> Expression {
