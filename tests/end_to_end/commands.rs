@@ -284,6 +284,7 @@ fn help_tells_the_commands_and_exit_codes() {
       clean   Remove the outputs of targets
       init    Write a synth.toml for what is found below the directory
       schema  Print a JSON Schema: of synth.toml (for editors) or of the build report
+      plugin  Write, install and look after plugins: target kinds in libraries of their own
       help    Print this message or the help of the given subcommand(s)
 
     Options:
@@ -292,6 +293,10 @@ fn help_tells_the_commands_and_exit_codes() {
                                 to DIR
           --environment <NAME>  Apply the overrides of [environments.NAME]
           --pipeline <NAME>     Take the targets and settings of [pipelines.NAME]
+          --plugin-dir <DIR>    Look for plugins in DIR, before all other plugin directories; may be
+                                given several times
+          --locked              Use no plugin that synth.lock has no digest of, and leave synth.lock as
+                                it is
       -v, --verbose             Say more: cached actions, logs, causes
       -q, --quiet               Say nothing unless something fails
       -h, --help                Print help

@@ -19,6 +19,7 @@ mod image;
 mod init;
 mod kill;
 mod node;
+mod plugin_commands;
 mod plugin_fixtures;
 mod python;
 mod real_projects;

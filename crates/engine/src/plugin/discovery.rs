@@ -145,9 +145,15 @@ pub(crate) fn discover(
     let mut seen = BTreeSet::new();
     let mut look = |path: &Path, origin: Origin, discovery: &mut Discovery| {
         let real = fs::canonicalize(path)?;
-        if !seen.insert(real) {
+        if !seen.insert(real.clone()) {
             return Ok(());
         }
+        // Without the `..` that paths of the command line have; the others are kept as they are
+        // known.
+        let path = match origin {
+            Origin::Project | Origin::User => path,
+            _ => &real,
+        };
         for library in libraries(path)? {
             discovery.found.push(judge(&library, origin, index));
         }
@@ -193,8 +199,23 @@ pub(crate) fn discover(
         }
     }
     index.save();
+    // A library that synth.toml names is not found a second time in its directory.
+    let named = |found: &FoundPlugin| found.origin == Origin::ConfiguredPath;
+    let paths: Vec<PathBuf> = discovery
+        .found
+        .iter()
+        .filter(|found| named(found))
+        .filter_map(real)
+        .collect();
+    discovery
+        .found
+        .retain(|found| named(found) || real(found).is_none_or(|path| !paths.contains(&path)));
     discovery.found.sort_by_key(|found| found.origin);
     discovery
+}
+
+fn real(found: &FoundPlugin) -> Option<PathBuf> {
+    fs::canonicalize(&found.path).ok()
 }
 
 /// The library that synth.toml names for a kind. Whatever is wrong with it is that kind's concern.

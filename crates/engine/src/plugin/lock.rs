@@ -213,7 +213,7 @@ impl Lock {
     }
 
     /// Changes the file beside the synth.toml of `root`, against other processes that change it at
-    /// the same time. Gives whether it is another one now.
+    /// the same time; without pins there is none. Gives whether it is another one now.
     ///
     /// # Errors
     /// What is wrong with the file, or why it can't be written.
@@ -235,8 +235,13 @@ impl Lock {
         if after == before {
             return Ok(false);
         }
+        let path = root.join(LOCK_FILE_NAME);
+        if after.pins.is_empty() {
+            fs::remove_file(path).map_err(unwritable)?;
+            return Ok(true);
+        }
         let text = after.to_text().map_err(unwritable)?;
-        write_atomically(&root.join(LOCK_FILE_NAME), text.as_bytes()).map_err(unwritable)?;
+        write_atomically(&path, text.as_bytes()).map_err(unwritable)?;
         Ok(true)
     }
 

@@ -70,12 +70,12 @@ fn select_kind(survey: &Survey, linked: &Registry, kind: &str) -> Selection {
                 .collect();
             if chosen.is_empty() {
                 let problem = nothing_fits(kind, request, &candidates, &usable);
-                let key = if request.path.is_some() {
-                    "path"
-                } else {
-                    "version"
+                let key = match &request.path {
+                    Some(_) => Some("path"),
+                    None if usable.is_empty() => None,
+                    None => Some("version"),
                 };
-                return Selection::Unusable(survey.config.locate(kind, Some(key), problem));
+                return Selection::Unusable(survey.config.locate(kind, key, problem));
             }
             chosen
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{CrateType, Message, Metadata, Package, Target};
 use synth_core::{Concern, Diagnostic};
 
+use super::reproducible::Reproducible;
 use super::{BuildSettings, Context, cancelled};
 use crate::executor::process::{self, End, Errand};
 
@@ -61,7 +62,7 @@ pub(super) async fn build(
     let metadata = metadata.map_err(|failure| failure.diagnostic)?;
     let package = package(&metadata, &manifest, plugin.settings.package.as_deref())?;
     check_package(package)?;
-    let mut arguments: Vec<OsString> = ["build", "--lib", "--message-format"]
+    let mut arguments: Vec<OsString> = ["rustc", "--lib", "--message-format"]
         .map(Into::into)
         .into();
     arguments.push("json-render-diagnostics".into());
@@ -81,8 +82,11 @@ pub(super) async fn build(
     if plugin.locked {
         arguments.push("--locked".into());
     }
-    let (flags, variables) = reproducible(&target_directory, metadata.workspace_root.as_std_path());
-    arguments.extend(flags);
+    let workspace = metadata.workspace_root.as_std_path();
+    let reproducible = Reproducible::new(&target_directory, workspace);
+    arguments.extend(reproducible.for_all);
+    arguments.extend(reproducible.for_plugin);
+    let variables = reproducible.variables;
     let output = cargo(
         context,
         &arguments,
@@ -222,44 +226,6 @@ fn features(package: &Package, settings: &BuildSettings) -> Vec<String> {
     features
 }
 
-/// What keeps this machine's directories out of the library, so that the same sources and compiler
-/// give the same bytes. Flags of the user's own stay: those of a variable are added to, and to
-/// those of a configuration file cargo adds itself.
-fn reproducible(
-    target_directory: &Path,
-    workspace: &Path,
-) -> (Vec<OsString>, Vec<(&'static str, OsString)>) {
-    let home = std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
-    // Of several that match, the compiler takes the last one.
-    let mut directories = vec![(target_directory.to_owned(), "/target")];
-    directories.extend(home.map(|home| (home, "/cargo")));
-    directories.push((workspace.to_owned(), "/plugin"));
-    let remap: Vec<String> = directories
-        .into_iter()
-        .filter_map(|(path, name)| Some(format!("--remap-path-prefix={}={name}", path.to_str()?)))
-        .collect();
-    /// Between two flags (Cargo reference, "Environment variables").
-    const SEPARATOR: &str = "\u{1f}";
-    if let Some(mut flags) = std::env::var_os("CARGO_ENCODED_RUSTFLAGS") {
-        for flag in remap {
-            flags.push(SEPARATOR);
-            flags.push(flag);
-        }
-        return (Vec::new(), vec![("CARGO_ENCODED_RUSTFLAGS", flags)]);
-    }
-    if let Some(flags) = std::env::var_os("RUSTFLAGS").and_then(|flags| flags.into_string().ok()) {
-        let own = flags.split_whitespace().map(ToOwned::to_owned);
-        let all: Vec<String> = own.chain(remap).collect();
-        let encoded = all.join(SEPARATOR).into();
-        return (Vec::new(), vec![("CARGO_ENCODED_RUSTFLAGS", encoded)]);
-    }
-    let flags = toml::Value::Array(remap.into_iter().map(toml::Value::String).collect());
-    let setting = format!("build.rustflags={flags}");
-    (vec!["--config".into(), setting.into()], Vec::new())
-}
-
 /// The library that cargo told of.
 fn library(output: &[u8], package: &Package) -> Option<PathBuf> {
     let messages = Message::parse_stream(output).filter_map(Result::ok);
@@ -285,11 +251,12 @@ async fn cargo(
     told: Told,
 ) -> Result<Vec<u8>, Failure> {
     let mut all = arguments.to_vec();
+    // Behind the subcommand: what follows `--` is the compiler's.
     if context.offline {
-        all.push("--offline".into());
+        all.insert(1, "--offline".into());
     }
     if context.quiet {
-        all.push("--quiet".into());
+        all.insert(1, "--quiet".into());
     }
     run(
         context,

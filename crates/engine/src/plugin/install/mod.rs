@@ -5,6 +5,7 @@ mod cargo;
 mod download;
 mod place;
 mod record;
+mod reproducible;
 mod sources;
 
 use std::path::{Path, PathBuf};
