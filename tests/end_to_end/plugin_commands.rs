@@ -1,6 +1,7 @@
 //! `synth plugin`: what its commands do and tell. Libraries are compiled from the crate that
 //! `synth plugin new` writes.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -10,7 +11,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
-use crate::workspace::{Run, Workspace, assert_run};
+use crate::workspace::{Run, Workspace, assert_run, repository};
 
 /// A project whose user has the developer's cargo.
 fn workspace() -> Workspace {
@@ -270,8 +271,27 @@ fn a_crate_is_written_with_a_name_that_a_kind_can_have() {
 }
 
 #[test]
+fn a_crate_that_was_just_written_passes_its_tests() {
+    let workspace = workspace();
+    workspace.synth(["plugin", "new", "my-kind"]).succeeded();
+    let description = workspace.read("my-kind/synth-target.json");
+    workspace.run(
+        "sh",
+        [
+            "-euc",
+            "cd my-kind && cargo fmt --check && cargo test --quiet",
+        ],
+    );
+    assert_eq!(workspace.read("my-kind/synth-target.json"), description);
+}
+
+#[test]
 fn what_is_no_plugin_is_not_installed() {
     let workspace = workspace();
+    let page = "<!doctype html><html lang=en><title>Shop</title><p>Open</p></html>";
+    workspace.write("web/index.html", page);
+    let site = "[targets.site]\ntype = \"static\"\nsource_path = \"web\"\n";
+    workspace.write("synth.toml", site);
     workspace.write("libnothing.so", "no library");
     workspace.write("empty/readme", "");
     workspace.write(
@@ -293,6 +313,7 @@ fn what_is_no_plugin_is_not_installed() {
         ),
         (vec![greet, "--sha256", &wrong], "plugin.digest"),
         (vec![greet, "--sha256", "abc"], "plugin.sha256"),
+        (vec![greet, "--locked"], "plugin.unpinned"),
         (vec!["https://example.invalid/lib.so"], "plugin.sha256"),
         (
             vec![
@@ -483,6 +504,25 @@ fn what_a_project_asks_for_is_installed_without_naming_it() {
       |
       = help: `synth plugin install` installs what synth.toml asks for
     "#);
+    assert_run!(without_machine(&workspace.synth(["plugin", "list"]).to_string()), @r#"
+    exit code: 0
+    ----- stdout -----
+     kind   plugin  interface  isolation  state          library
+     greet                                not installed
+
+    ----- stderr -----
+    warning[plugin.not_installed]: the plugin for `greet` is not installed: synth-target-greet ^0.1
+     --> synth.toml:6:1
+      |
+    6 | greet = { version = "^0.1", source = "file+[LIBRARY]" }
+      | ^^^^^
+      |
+      = help: `synth plugin install` installs what synth.toml asks for
+    "#);
+    assert_eq!(
+        workspace.synth(["plugin", "verify"]).output.status.code(),
+        Some(3)
+    );
     assert_run!(workspace.synth(["plugin", "install", "--project"]), @"
     exit code: 0
     ----- stdout -----
@@ -686,4 +726,98 @@ fn a_plugin_is_compiled_from_a_repository_and_updated() {
         .synth(["plugin", "list", "--format", "json"])
         .json();
     assert_eq!(listed["plugins"][0]["version"], "0.1.0");
+}
+
+/// Puts the crate in `directory` into a directory of crates (Cargo reference, "Source
+/// Replacement", "Directory Sources").
+fn publish(workspace: &Workspace, directory: &str, name: &str) {
+    let to = workspace.beside("crates").join(name);
+    workspace.run(
+        "cp",
+        [
+            "-r".as_ref(),
+            workspace.path(directory).as_os_str(),
+            to.as_os_str(),
+        ],
+    );
+    fs::write(
+        to.join(".cargo-checksum.json"),
+        "{\"files\":{},\"package\":null}",
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_crate_of_the_registry_is_compiled() {
+    let workspace = greeting();
+    workspace.synth(["plugin", "new", "greet"]).succeeded();
+    let crates = workspace.beside("crates");
+    let vendor = [
+        "vendor",
+        "--offline",
+        "--quiet",
+        "--manifest-path",
+        "greet/Cargo.toml",
+    ];
+    let vendor = vendor
+        .map(OsString::from)
+        .into_iter()
+        .chain([crates.clone().into()]);
+    workspace.run("cargo", vendor);
+    // What `cargo publish` would send, unpacked.
+    let manifest = repository().join("Cargo.toml");
+    let package = [
+        "package",
+        "--offline",
+        "--quiet",
+        "--no-verify",
+        "--allow-dirty",
+        "--package",
+    ];
+    let package = package.map(OsString::from).into_iter();
+    let package = package.chain([
+        "synth-core".into(),
+        "--manifest-path".into(),
+        manifest.into(),
+    ]);
+    workspace.run(
+        "cargo",
+        package.chain(["--target-dir".into(), "packages".into()]),
+    );
+    workspace.run(
+        "sh",
+        ["-euc", "tar xzf packages/package/synth-core-*.crate"],
+    );
+    workspace.run("sh", ["-euc", "mv synth-core-* core"]);
+    publish(&workspace, "core", "synth-core");
+    let manifest = workspace.read("greet/Cargo.toml");
+    let core = format!(
+        "path = \"{}\", ",
+        repository().join("crates/core").display()
+    );
+    workspace.write("greet/Cargo.toml", manifest.replace(&core, ""));
+    fs::remove_file(workspace.path("greet/Cargo.lock")).unwrap();
+    publish(&workspace, "greet", "synth-target-greet");
+    let configuration = workspace.beside(".cargo/config.toml");
+    fs::create_dir(configuration.parent().unwrap()).unwrap();
+    let text = format!(
+        "[source.crates-io]\nreplace-with = \"here\"\n[source.here]\ndirectory = \"{}\"\n",
+        crates.display()
+    );
+    fs::write(configuration, text).unwrap();
+
+    let install = |name: &str| workspace.synth(["plugin", "install", name, "--debug", "--quiet"]);
+    let other = install("serde").to_string();
+    assert!(other.contains("error[plugin.crate.other]"), "{other}");
+    let newer = install("greet@2").to_string();
+    assert!(newer.contains("failed to select a version"), "{newer}");
+    install("greet@0.1.0").succeeded();
+    workspace
+        .synth(["build", "--quiet", "--locked"])
+        .succeeded();
+    assert!(
+        workspace
+            .read("synth.lock")
+            .contains("source = \"crates.io\"")
+    );
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use synth_core::{Artifact, Diagnostic, TargetSpec};
 
 use crate::build::{BuildError, BuildOptions, build};
-use crate::config::{LoadOptions, Pipeline};
+use crate::config::{LoadOptions, Loaded, Pipeline};
+use crate::plugin::PluginOptions;
 use crate::report::{BuildReport, TargetReport, TargetStatus};
 use crate::{FailureStrategy, Registry};
 
@@ -197,6 +198,7 @@ pub struct BuildOrchestrator {
     registry: Registry,
     options: BuildOptions,
     load: LoadOptions,
+    plugins: Option<PluginOptions>,
 }
 
 impl BuildOrchestrator {
@@ -230,6 +232,13 @@ impl BuildOrchestrator {
         self
     }
 
+    /// Uses the kinds of plugins, too, and pins those that the configuration names.
+    #[must_use]
+    pub fn plugins(mut self, options: PluginOptions) -> Self {
+        self.plugins = Some(options);
+        self
+    }
+
     /// Loads and builds the pipeline of a configuration file.
     ///
     /// # Errors
@@ -246,8 +255,13 @@ impl BuildOrchestrator {
             config: Some(config),
             ..self.load.clone()
         };
-        let pipeline = Pipeline::load(&directory, &load, &self.registry)?;
-        run(&pipeline, &self.registry, &self.options)
+        let Some(options) = &self.plugins else {
+            let pipeline = Pipeline::load(&directory, &load, &self.registry)?;
+            return run(&pipeline, &self.registry, &self.options);
+        };
+        let loaded = Loaded::read(&directory, &load, &self.registry, options)?;
+        loaded.plugins.pin(&loaded.pipeline, &self.registry)?;
+        run(&loaded.pipeline, &loaded.registry, &self.options)
     }
 }
 

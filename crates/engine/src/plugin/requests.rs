@@ -38,10 +38,10 @@ impl Survey {
     /// What has to be installed for a kind that is asked for; none when it is there.
     #[must_use]
     pub fn missing(&self, kind: &str, linked: &Registry) -> Option<Wanted> {
-        if let Some(Selection::Plugin(_)) = self.selections(linked).get(kind) {
-            return None;
+        match self.selections(linked).get(kind) {
+            Some(Selection::Plugin(_) | Selection::Linked) => None,
+            _ => Some(self.wanted(kind)),
         }
-        Some(self.wanted(kind))
     }
 
     /// What synth.toml and synth.lock ask for.
@@ -77,6 +77,7 @@ impl Survey {
             build: BuildSettings::default(),
             sha256: pin.and_then(|pin| pin.sha256.get(HOST_TRIPLE).cloned()),
             kind: Some(kind.to_owned()),
+            locked: None,
         }
     }
 
@@ -102,6 +103,7 @@ impl Survey {
             build: record.build,
             sha256: None,
             kind: Some(found.kind.clone()),
+            locked: None,
         })
     }
 

@@ -38,6 +38,7 @@ fn wanted(scene: &Scene, arguments: &InstallArguments) -> Result<Option<Wanted>,
         },
         sha256: sha256(arguments)?,
         kind: None,
+        locked: None,
     };
     if let Some(path) = &arguments.path {
         wanted.source = Source::Path(clean(&scene.directory.join(path)));
@@ -200,7 +201,11 @@ pub(super) fn install_into(
                 cancel: cancel.clone(),
                 kill: kill.clone(),
             };
-            match install(&guarded(global, scene, wanted), &options).await {
+            let mut wanted = wanted.clone();
+            if global.locked && scene.survey.root().is_some() {
+                wanted.locked = Some(scene.survey.lock.clone());
+            }
+            match install(&wanted, &options).await {
                 Ok(installed) => problems.extend(tell(global, scene, linked, &installed)?),
                 Err(problem) => problems.push(problem),
             }
@@ -223,16 +228,6 @@ pub(super) fn install_into(
         diagnostics::show(&problems, Some(&scene.directory));
     }
     Ok(exit::SUCCESS)
-}
-
-/// With `--locked`, only what synth.lock has may be installed.
-fn guarded(global: &Global, scene: &Scene, wanted: &Wanted) -> Wanted {
-    let mut wanted = wanted.clone();
-    if let (true, Some(kind), None) = (global.locked, &wanted.kind, &wanted.sha256) {
-        let pin = scene.survey.lock.pin(kind);
-        wanted.sha256 = pin.and_then(|pin| pin.sha256.get(synth_core::HOST_TRIPLE).cloned());
-    }
-    wanted
 }
 
 /// Tells what was installed, and pins it where there is a synth.toml. Gives what stands in the way

@@ -5,7 +5,7 @@ use synth_core::Diagnostic;
 use synth_engine::Registry;
 use synth_engine::plugin::{FoundPlugin, Record, Survey};
 
-use super::{Outcome, Scene, State, isolation, print, print_json, state, table};
+use super::{Outcome, Scene, State, isolation, missing, print, print_json, state, table};
 use crate::arguments::{Global, PluginListArguments, ReportFormat};
 use crate::exit;
 use crate::render::diagnostics;
@@ -15,6 +15,14 @@ use crate::render::diagnostics;
 struct Report<'a> {
     version: u32,
     plugins: Vec<PluginReport<'a>>,
+    /// What synth.toml or synth.lock asks for and is nowhere found.
+    missing: Vec<MissingReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct MissingReport<'a> {
+    kind: &'a str,
+    problem: &'a Diagnostic,
 }
 
 #[derive(Serialize)]
@@ -50,23 +58,31 @@ pub(crate) fn run(global: &Global, arguments: &PluginListArguments, linked: &Reg
         .iter()
         .map(|found| (found, state(survey, found, selections.get(&found.kind))))
         .collect();
+    let missing = missing(survey, &selections);
     if arguments.format == ReportFormat::Json {
         let plugins = states
             .iter()
             .map(|(found, state)| report(survey, found, state));
+        let missing = missing.iter();
         print_json(&Report {
             version: 1,
             plugins: plugins.collect(),
+            missing: missing
+                .map(|(kind, problem)| MissingReport { kind, problem })
+                .collect(),
         })?;
         return Ok(exit::SUCCESS);
     }
-    if states.is_empty() {
+    if states.is_empty() && missing.is_empty() {
         print("no plugins are found");
         return Ok(exit::SUCCESS);
     }
     let rows = states
         .iter()
         .map(|(found, state)| row(survey, found, state));
+    let absent = missing
+        .iter()
+        .map(|(kind, _)| [kind, "", "", "", "not installed", ""].map(ToOwned::to_owned));
     let header = [
         "kind",
         "plugin",
@@ -75,16 +91,20 @@ pub(crate) fn run(global: &Global, arguments: &PluginListArguments, linked: &Reg
         "state",
         "library",
     ];
-    print(&table(header, rows));
+    print(&table(header, rows.chain(absent)));
     if !global.quiet {
-        show_problems(&scene, &states);
+        show_problems(&scene, &states, &missing);
     }
     Ok(exit::SUCCESS)
 }
 
 /// Why libraries can't be used: each reason once, below the table.
-fn show_problems(scene: &Scene, states: &[(&FoundPlugin, State<'_>)]) {
-    let mut shown: Vec<&Diagnostic> = Vec::new();
+fn show_problems(
+    scene: &Scene,
+    states: &[(&FoundPlugin, State<'_>)],
+    missing: &[(&str, &Diagnostic)],
+) {
+    let mut shown: Vec<&Diagnostic> = missing.iter().map(|(_, problem)| *problem).collect();
     for (_, state) in states {
         if let State::Unusable(problem) = state
             && !shown.contains(problem)

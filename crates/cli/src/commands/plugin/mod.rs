@@ -8,6 +8,7 @@ mod remove;
 mod update;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -164,6 +165,23 @@ impl State<'_> {
             Self::Other => "not chosen".to_owned(),
         }
     }
+}
+
+/// The kinds that synth.toml or synth.lock asks for and no library is found for, and what is told
+/// of each.
+fn missing<'a>(
+    survey: &Survey,
+    selections: &'a BTreeMap<String, Selection>,
+) -> Vec<(&'a str, &'a Diagnostic)> {
+    let absent = selections
+        .iter()
+        .filter_map(|(kind, selection)| match selection {
+            Selection::Unusable(problem) => Some((kind.as_str(), problem)),
+            _ => None,
+        });
+    absent
+        .filter(|(kind, _)| !survey.found.iter().any(|found| found.kind == *kind))
+        .collect()
 }
 
 fn isolation(survey: &Survey, kind: &str) -> &'static str {

@@ -5,7 +5,7 @@ use synth_core::Diagnostic;
 use synth_engine::Registry;
 use synth_engine::plugin::{FoundPlugin, Selection, verify};
 
-use super::{Outcome, Scene, print};
+use super::{Outcome, Scene, missing, print};
 use crate::arguments::{Global, PluginVerifyArguments};
 use crate::exit;
 use crate::render::diagnostics;
@@ -38,7 +38,13 @@ pub(crate) fn run(
             None => {}
         }
     }
-    if !global.quiet && found.is_empty() {
+    if arguments.plugin.is_none() {
+        for (_, problem) in missing(&scene.survey, &selections) {
+            diagnostics::show(std::slice::from_ref(problem), Some(&scene.directory));
+            problems.push(problem.clone());
+        }
+    }
+    if !global.quiet && found.is_empty() && problems.is_empty() {
         print("no plugins are found");
     }
     Ok(if problems.is_empty() {

@@ -15,7 +15,9 @@ use synth_core::{Concern, Diagnostic};
 use tokio_util::sync::CancellationToken;
 
 use super::discovery::{FoundPlugin, is_kind};
-use super::{HostProgram, Origin, PluginFile, PluginLimits, Source, examine};
+use super::{
+    HostProgram, LOCK_FILE_NAME, Lock, Origin, PinState, PluginFile, PluginLimits, Source, examine,
+};
 use crate::executor::Stop;
 
 pub use place::remove_library;
@@ -36,6 +38,8 @@ pub struct Wanted {
     pub sha256: Option<String>,
     /// The kind it has to bring, when that is known.
     pub kind: Option<String>,
+    /// Where nothing may be installed that has no pin: the pins.
+    pub locked: Option<Lock>,
 }
 
 /// How it is installed.
@@ -159,6 +163,20 @@ fn check(library: &Path, shown: &str, wanted: &Wanted) -> Result<PluginFile, Dia
                 wanted.version
             ),
         ));
+    }
+    let pin = wanted.locked.as_ref().map(|lock| lock.pin(kind));
+    if let Some(pin) = pin
+        && pin.is_none_or(|pin| pin.compare(&file) != PinState::Same)
+    {
+        return Err(problem(
+            "plugin.unpinned",
+            format!(
+                "{LOCK_FILE_NAME} does not have {}, SHA-256 {}, and `--locked` leaves it as it is",
+                file.name(),
+                file.sha256
+            ),
+        )
+        .help("install it once without `--locked`, and commit synth.lock"));
     }
     match &wanted.sha256 {
         Some(expected) if *expected != file.sha256 => {
