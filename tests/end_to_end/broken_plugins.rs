@@ -33,7 +33,7 @@ fn build(workspace: &Workspace) -> Run {
     let directory = workspace.beside("plugins");
     let run = workspace.synth([
         "build".as_ref(),
-        "-j1".as_ref(),
+        "--quiet".as_ref(),
         "--plugin-dir".as_ref(),
         directory.as_os_str(),
     ]);
@@ -80,133 +80,433 @@ fn build_with_file(contents: &[u8]) -> Run {
 
 #[test]
 fn a_file_that_is_no_library() {
-    assert_run!(build_with_file(b"#!/bin/sh\necho hello\n"), @"");
+    assert_run!(build_with_file(b"#!/bin/sh\necho hello\n"), @r#"
+    exit code: 3
+    ----- stderr -----
+    error[plugin.not_a_library]: `[WORKSPACE]/plugins/libsynth_target_greet.so` can't be used as a plugin
+     --> synth.toml:4:8
+      |
+    4 | type = "greet"
+      |        ^^^^^^^
+      |
+      = note: it is no shared library, or was cut off: Unknown file magic
+      = help: remove it, or install the plugin again
+    "#);
 }
 
 #[test]
 fn a_library_that_was_cut_off() {
     let whole = fs::read(library("faults")).unwrap();
-    assert_run!(build_with_file(&whole[..whole.len() / 2]), @"");
+    assert_run!(build_with_file(&whole[..whole.len() / 2]), @r#"
+    exit code: 3
+    ----- stderr -----
+    error[plugin.not_a_library]: `[WORKSPACE]/plugins/libsynth_target_greet.so` can't be used as a plugin
+     --> synth.toml:4:8
+      |
+    4 | type = "greet"
+      |        ^^^^^^^
+      |
+      = note: it is no shared library, or was cut off: Invalid ELF section header offset/size/alignment
+      = help: remove it, or install the plugin again
+    "#);
 }
 
 #[test]
 fn a_library_that_is_no_plugin() {
-    assert_run!(build_with("no-manifest"), @"");
+    assert_run!(build_with("no-manifest"), @r#"
+    exit code: 3
+    ----- stderr -----
+    error[plugin.no_manifest]: `[WORKSPACE]/plugins/libsynth_target_no_manifest.so` can't be used as a plugin
+     --> synth.toml:4:8
+      |
+    4 | type = "no-manifest"
+      |        ^^^^^^^^^^^^^
+      |
+      = note: it is a library without a synth manifest
+      = help: a plugin is a `cdylib` with `synth_core::export_target!` in it; remove the file if it is none
+    "#);
 }
 
 #[test]
 fn a_plugin_for_another_machine() {
-    assert_run!(build_with("other-architecture"), @"");
+    assert_run!(build_with("other-architecture"), @r#"
+    exit code: 3
+    ----- stderr -----
+    error[plugin.architecture]: plugin `synth-target-other-architecture 1.4.0` can't be used
+     --> synth.toml:4:8
+      |
+    4 | type = "other-architecture"
+      |        ^^^^^^^^^^^^^^^^^^^^
+      |
+      = note: it was built for `riscv64gc-unknown-linux-gnu`, and this synth is for `x86_64-unknown-linux-gnu`
+      = note: its library is `[WORKSPACE]/plugins/libsynth_target_other_architecture.so`
+      = help: install it on this machine, from its sources
+    "#);
 }
 
 #[test]
 fn a_plugin_of_another_major_version_of_the_interface() {
-    assert_run!(build_with("newer-major"), @"");
+    assert_run!(build_with("newer-major"), @r#"
+    exit code: 3
+    ----- stderr -----
+    error[plugin.interface]: plugin `synth-target-newer-major 1.4.0` can't be used
+     --> synth.toml:4:8
+      |
+    4 | type = "newer-major"
+      |        ^^^^^^^^^^^^^
+      |
+      = note: it was built with interface 1.0.0, and this synth speaks 0.1.0
+      = note: its library is `[WORKSPACE]/plugins/libsynth_target_newer_major.so`
+      = help: install a version of the plugin for this synth, or another synth
+    "#);
 }
 
 #[test]
 fn a_plugin_that_needs_a_newer_minor_version_of_the_interface() {
-    assert_run!(build_with("newer-minor-needed"), @"");
+    assert_run!(build_with("newer-minor-needed"), @r#"
+    exit code: 3
+    ----- stderr -----
+    error[plugin.interface]: plugin `synth-target-newer-minor-needed 1.4.0` can't be used
+     --> synth.toml:4:8
+      |
+    4 | type = "newer-minor-needed"
+      |        ^^^^^^^^^^^^^^^^^^^^
+      |
+      = note: it was built with interface 0.9.0 and needs 0.9.0, and this synth speaks 0.1.0
+      = note: its library is `[WORKSPACE]/plugins/libsynth_target_newer_minor_needed.so`
+      = help: update synth, or install an older version of the plugin
+    "#);
 }
 
 #[test]
 fn a_plugin_with_another_layout_under_the_same_version() {
-    assert_run!(build_with("layout"), @"");
+    assert_run!(build_with("layout"), @r#"
+    exit code: 3
+    ----- stderr -----
+    error[plugin.open]: plugin `synth-target-layout 1.4.0` can't be opened
+     --> synth.toml:4:8
+      |
+    4 | type = "layout"
+      |        ^^^^^^^^
+      |
+      = note: its types are not laid out as this synth's are
+      = help: install it again, built for this synth: `[WORKSPACE]/plugins/libsynth_target_layout.so`
+    "#);
 }
 
 #[test]
 fn a_plugin_that_says_what_its_manifest_does_not() {
-    assert_run!(build_with("describe-other"), @"");
+    assert_run!(build_with("describe-other"), @r#"
+    exit code: 3
+    ----- stderr -----
+    error[plugin.describe]: plugin `synth-target-describe-other 1.4.0` is not what its manifest says
+     --> synth.toml:4:8
+      |
+    4 | type = "describe-other"
+      |        ^^^^^^^^^^^^^^^^
+      |
+      = note: the manifest says kind `describe-other` of synth-target-describe-other 1.4.0, the library kind `describe-other-by-now` of synth-target-describe-other 1.4.0
+      = help: its authors bring `synth-target.json` up to date with the conformance test of the test kit
+    "#);
 }
 
 #[test]
 fn a_plugin_that_answers_with_no_message() {
-    assert_run!(build_with("invalid-message"), @"");
+    assert_run!(build_with("invalid-message"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.message]: what plugin `synth-target-invalid-message 1.4.0` says to `describe` is not understood
+     --> synth.toml:4:8
+      |
+    4 | type = "invalid-message"
+      |        ^^^^^^^^^^^^^^^^^
+      |
+      = note: the message is not of the expected shape
+      = note: EOF while parsing an object at line 1 column 43
+      = help: this is a fault of the plugin: report it to the authors of `synth-target-invalid-message`
+    "#);
 }
 
 #[test]
 fn a_panic_in_describe() {
-    assert_run!(build_with("describe-panic"), @"");
+    assert_run!(build_with("describe-panic"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.panic]: plugin `synth-target-describe-panic 1.4.0` panicked in `describe`
+     --> synth.toml:4:8
+      |
+    4 | type = "describe-panic"
+      |        ^^^^^^^^^^^^^^^^
+      |
+      = note: describe met what it did not expect (at describe-panic/src/lib.rs:14)
+      = help: this is a fault of the plugin: report it to the authors of `synth-target-describe-panic`
+    "#);
 }
 
 #[test]
 fn a_panic_in_validate() {
-    assert_run!(build_with_fault("panic in validate"), @"");
+    assert_run!(build_with_fault("panic in validate"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.panic]: plugin `synth-target-faults 1.4.0` panicked in `validate`
+     --> synth.toml:4:8
+      |
+    4 | type = "faults"
+      |        ^^^^^^^^
+      |
+      = note: validate met what it did not expect (at faults/src/lib.rs:43)
+      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+    "#);
 }
 
 #[test]
 fn a_panic_in_plan() {
-    assert_run!(build_with_fault("panic in plan"), @"");
+    assert_run!(build_with_fault("panic in plan"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.panic]: plugin `synth-target-faults 1.4.0` panicked in `plan`
+     --> synth.toml:4:8
+      |
+    4 | type = "faults"
+      |        ^^^^^^^^
+      |
+      = note: plan met what it did not expect (at faults/src/lib.rs:52)
+      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+    "#);
 }
 
 #[test]
 fn a_panic_in_run() {
-    assert_run!(build_with_fault("panic in run"), @"");
+    assert_run!(build_with_fault("panic in run"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.panic]: plugin `synth-target-faults 1.4.0` panicked in `run`
+     |
+     = note: run met what it did not expect (at faults/src/lib.rs:79)
+     = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+
+    broken: last lines of "make a file"
+      | 
+      | thread '<unnamed>' (27640) panicked at faults/src/lib.rs:79:31:
+      | run met what it did not expect
+      | note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+      log: .synth/logs/[BUILD]/broken.make.log
+    "#);
 }
 
 #[test]
 fn a_null_dereference_in_plan() {
-    assert_run!(build_with_fault("null in plan"), @"");
+    assert_run!(build_with_fault("null in plan"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.ended]: the process of plugin `synth-target-faults 1.4.0` was ended by signal 11 (SIGSEGV) while it planned
+     --> synth.toml:4:8
+      |
+    4 | type = "faults"
+      |        ^^^^^^^^
+      |
+      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+    "#);
 }
 
 #[test]
 fn a_null_dereference_in_run() {
-    assert_run!(build_with_fault("null in run"), @"");
+    assert_run!(build_with_fault("null in run"), @"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.ended]: the process of plugin `synth-target-faults 1.4.0` was ended by signal 11 (SIGSEGV) while it ran
+     |
+     = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+
+      log: .synth/logs/[BUILD]/broken.make.log
+    ");
 }
 
 #[test]
 fn an_exit_in_plan() {
-    assert_run!(build_with_fault("exit in plan"), @"");
+    assert_run!(build_with_fault("exit in plan"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.ended]: the process of plugin `synth-target-faults 1.4.0` exited with code 0 while it planned
+     --> synth.toml:4:8
+      |
+    4 | type = "faults"
+      |        ^^^^^^^^
+      |
+      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+    "#);
 }
 
 #[test]
 fn an_exit_in_run() {
-    assert_run!(build_with_fault("exit in run"), @"");
+    assert_run!(build_with_fault("exit in run"), @"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.ended]: the process of plugin `synth-target-faults 1.4.0` exited with code 0 while it ran
+     |
+     = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+
+      log: .synth/logs/[BUILD]/broken.make.log
+    ");
 }
 
 #[test]
 fn an_endless_loop_in_plan() {
-    assert_run!(build_with_fault("loop in plan"), @"");
+    assert_run!(build_with_fault("loop in plan"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.timeout]: plugin `synth-target-faults 1.4.0` gave no answer within [TIME] while it planned
+     --> synth.toml:4:8
+      |
+    4 | type = "faults"
+      |        ^^^^^^^^
+      |
+      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+      = help: or allow it more: `timeout_seconds` in `[plugins]`, `faults = { timeout_seconds = .. }`
+    "#);
 }
 
 #[test]
 fn an_endless_loop_in_run() {
-    assert_run!(build_with_fault("loop in run"), @"");
+    assert_run!(build_with_fault("loop in run"), @"
+    exit code: 1
+    ----- stderr -----
+    error[build.timeout]: `make a file` was ended after [TIME]
+     |
+     = note: plugin `synth-target-faults 1.4.0` was ended while it ran
+
+      log: .synth/logs/[BUILD]/broken.make.log
+    ");
 }
 
 #[test]
 fn four_gibibytes_in_plan() {
-    assert_run!(build_with_fault("memory in plan"), @"");
+    assert_run!(build_with_fault("memory in plan"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.memory]: plugin `synth-target-faults 1.4.0` ran out of memory while it planned: it may have [SIZE]
+     --> synth.toml:4:8
+      |
+    4 | type = "faults"
+      |        ^^^^^^^^
+      |
+      = note: memory allocation of 4294967296 bytes failed
+      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+      = help: or allow it more: `memory_mb` in `[plugins]`, `faults = { memory_mb = .. }`
+    "#);
 }
 
 #[test]
 fn four_gibibytes_in_run() {
-    assert_run!(build_with_fault("memory in run"), @"");
+    assert_run!(build_with_fault("memory in run"), @"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.memory]: plugin `synth-target-faults 1.4.0` ran out of memory while it ran: it may have [SIZE]
+     |
+     = note: memory allocation of 4294967296 bytes failed
+     = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+     = help: or allow it more: `memory_mb` in `[plugins]`, `faults = { memory_mb = .. }`
+
+      log: .synth/logs/[BUILD]/broken.make.log
+    ");
 }
 
 #[test]
 fn a_gibibyte_printed() {
-    assert_run!(build_with_fault("print in plan"), @"");
+    assert_run!(build_with_fault("print in plan"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.output]: plugin `synth-target-faults 1.4.0` wrote more than [SIZE] to its log while it planned
+     --> synth.toml:4:8
+      |
+    4 | type = "faults"
+      |        ^^^^^^^^
+      |
+      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+    "#);
 }
 
 #[test]
 fn a_gibibyte_of_log() {
-    assert_run!(build_with_fault("log"), @"");
+    assert_run!(build_with_fault("log"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.output]: plugin `synth-target-faults 1.4.0` wrote more than [SIZE] to its log while it ran
+     |
+     = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+
+    broken: last lines of "make a file"
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      log: .synth/logs/[BUILD]/broken.make.log
+    "#);
 }
 
 #[test]
 fn an_output_that_lies_outside() {
-    assert_run!(build_with_fault("outside"), @"");
+    assert_run!(build_with_fault("outside"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plan.broken]: the plan of target `broken` can't be carried out
+     --> synth.toml:4:8
+      |
+    4 | type = "faults"
+      |        ^^^^^^^^
+      |
+      = note: it was made by synth-target-faults 1.4.0
+      = note: output `made` of `make`: `../outside.txt` leaves the project's directory
+      = help: this is a fault of the target kind: report it to its authors
+    "#);
 }
 
 #[test]
 fn a_file_written_outside() {
-    assert_run!(build_with_fault("write outside"), @"");
+    assert_run!(build_with_fault("write outside"), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.panic]: plugin `synth-target-faults 1.4.0` panicked in `run`
+     |
+     = note: a file is written outside: Os { code: 13, kind: PermissionDenied, message: "Permission denied" } (at faults/src/lib.rs:140)
+     = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+
+    broken: last lines of "make a file"
+      | 
+      | thread '<unnamed>' (27324) panicked at faults/src/lib.rs:140:37:
+      | a file is written outside: Os { code: 13, kind: PermissionDenied, message: "Permission denied" }
+      | note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+      log: .synth/logs/[BUILD]/broken.make.log
+    "#);
 }
 
 #[test]
 fn an_output_that_is_not_there() {
-    assert_run!(build_with_fault("nothing made"), @"");
+    assert_run!(build_with_fault("nothing made"), @"
+    exit code: 1
+    ----- stderr -----
+    error[execute.output.missing]: `make a file` succeeded but left no file `made.txt`
+     |
+     = help: check that the command writes there
+
+      log: .synth/logs/[BUILD]/broken.make.log
+    ");
 }
 
 #[test]
@@ -221,7 +521,18 @@ fn an_undeclared_file_read_at_plan_time() {
         ),
     );
     directory_with(&workspace, &["faults"]);
-    assert_run!(build(&workspace), @"");
+    assert_run!(build(&workspace), @r#"
+    exit code: 70
+    ----- stderr -----
+    error[plugin.panic]: plugin `synth-target-faults 1.4.0` panicked in `plan`
+     --> synth.toml:4:8
+      |
+    4 | type = "faults"
+      |        ^^^^^^^^
+      |
+      = note: a file is read that nobody was asked for: Os { code: 13, kind: PermissionDenied, message: "Permission denied" } (at faults/src/lib.rs:134)
+      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
+    "#);
 }
 
 #[test]
@@ -230,7 +541,17 @@ fn a_library_that_others_can_write() {
     let directory = directory_with(&workspace, &["faults"]);
     let file = directory.join(library("faults").file_name().unwrap());
     fs::set_permissions(file, fs::Permissions::from_mode(0o666)).unwrap();
-    assert_run!(build(&workspace), @"");
+    assert_run!(build(&workspace), @r#"
+    exit code: 3
+    ----- stderr -----
+    error[plugin.insecure]: everybody can write to `[WORKSPACE]/plugins/libsynth_target_faults.so`: this plugin is not used
+     --> synth.toml:4:8
+      |
+    4 | type = "faults"
+      |        ^^^^^^^^
+      |
+      = help: if you trust what is there: `chmod o-w [WORKSPACE]/plugins/libsynth_target_faults.so`
+    "#);
 }
 
 /// What a plugin that behaves does, in a process of its own and in synth's.
@@ -258,7 +579,14 @@ fn a_plugin_of_a_newer_minor_version_is_used_with_what_both_know() {
 /// A target that is built beside one whose plugin crashes again and again loses nothing.
 #[test]
 fn targets_of_one_plugin_fail_apart() {
-    let faults = ["null in plan", "", "exit in run", "", "loop in run", ""];
+    let faults = [
+        "null in plan",
+        "none",
+        "exit in run",
+        "no",
+        "loop in run",
+        "nothing",
+    ];
     let mut config = String::from("failure_strategy = \"continue\"\n");
     for (index, fault) in faults.iter().enumerate() {
         config.push_str(&format!(

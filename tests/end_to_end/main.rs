@@ -18,6 +18,7 @@ mod guide;
 mod image;
 mod init;
 mod kill;
+mod linked_or_loaded;
 mod node;
 mod plugin_commands;
 mod plugin_fixtures;

@@ -46,6 +46,9 @@ pub(crate) fn built(workspace: &Path) -> PathBuf {
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the fixtures are not built: {told}");
+    assert!(
+        output.status.success(),
+        "the fixtures are not built: {told}"
+    );
     target.join("debug")
 }

@@ -23,6 +23,8 @@ use walkdir::WalkDir;
 pub(crate) struct Workspace {
     directory: TempDir,
     variables: BTreeMap<OsString, OsString>,
+    /// The binary, where it is another than the one that all tests are about.
+    binary: Option<PathBuf>,
 }
 
 impl Workspace {
@@ -35,6 +37,7 @@ impl Workspace {
         let workspace = Self {
             directory,
             variables: BTreeMap::new(),
+            binary: None,
         };
         fs::create_dir(workspace.root()).unwrap();
         fs::create_dir(workspace.directory.path().join("home")).unwrap();
@@ -76,6 +79,12 @@ impl Workspace {
     pub(crate) fn sharing_cache_of(mut self, other: &Self) -> Self {
         self.variables
             .insert("XDG_CACHE_HOME".into(), other.cache().into());
+        self
+    }
+
+    /// Runs another synth.
+    pub(crate) fn with_binary(mut self, binary: PathBuf) -> Self {
+        self.binary = Some(binary);
         self
     }
 
@@ -181,7 +190,7 @@ impl Workspace {
         &self,
         arguments: impl IntoIterator<Item = A>,
     ) -> Command {
-        let mut command = Command::new(synth());
+        let mut command = Command::new(self.binary.clone().unwrap_or_else(synth));
         self.prepare(&mut command);
         command.args(arguments);
         command

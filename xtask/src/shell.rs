@@ -94,6 +94,11 @@ impl Shell {
         self.target.join("test-fixtures")
     }
 
+    /// A synth without kinds, and the kinds as plugins.
+    pub(crate) fn kinds(&self) -> PathBuf {
+        self.target.join("kinds")
+    }
+
     /// The binary that the tests run.
     pub(crate) fn synth(&self) -> PathBuf {
         self.target.join("debug/synth")

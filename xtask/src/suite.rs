@@ -2,9 +2,12 @@
 //! here, set-up sees to what a test needs.
 
 use std::env;
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::docker_engine::{BASE_IMAGE, DockerEngine};
 use crate::report::{Counts, Report};
@@ -26,6 +29,7 @@ impl Environment {
         variables.extend([
             ("PATH".into(), path),
             ("SYNTH_BIN".into(), shell.synth().into()),
+            ("SYNTH_TEST_KINDS".into(), shell.kinds().into()),
             (
                 "SYNTH_TEST_SOURCE_DISTRIBUTIONS".into(),
                 tools.source_distributions.clone().into(),
@@ -50,6 +54,7 @@ impl Environment {
 
 /// Compiles every test and the binary that they run, with the same choice of features.
 pub(crate) fn build(shell: &Shell, report: &mut Report) -> Result<()> {
+    report.prepare("build of a synth without kinds", || apart(shell))?;
     report.prepare("build", || {
         let arguments = [
             "build",
@@ -60,6 +65,40 @@ pub(crate) fn build(shell: &Shell, report: &mut Report) -> Result<()> {
         ];
         shell.demand(&Program::new("cargo", arguments))
     })
+}
+
+/// Compiles a synth without kinds, and the kinds that it otherwise has as plugins, and puts them
+/// aside: the build of the workspace replaces them by those with the usual features.
+fn apart(shell: &Shell) -> Result<()> {
+    const KINDS: [&str; 3] = ["python", "docker", "static"];
+    let build = Program::new("cargo", ["build", "--quiet", "--locked"]);
+    let bare = ["--package", "synth-cli", "--no-default-features"];
+    shell.demand(&bare.iter().fold(build.clone(), |b, word| b.argument(*word)))?;
+    let directory = shell.kinds();
+    fs::create_dir_all(&directory)?;
+    let keep = |from: PathBuf| -> Result<()> {
+        let to = directory.join(from.file_name().unwrap_or_default());
+        // Not into a file that a running program may have open.
+        if to.exists() {
+            fs::remove_file(&to)?;
+        }
+        fs::copy(&from, &to).with_context(|| format!("{} can't be copied", from.display()))?;
+        Ok(())
+    };
+    keep(shell.synth())?;
+    let plugins = KINDS.iter().fold(build, |build, kind| {
+        build
+            .argument("--package")
+            .argument(format!("synth-target-{kind}"))
+            .argument("--features")
+            .argument(format!("synth-target-{kind}/plugin"))
+    });
+    shell.demand(&plugins)?;
+    for kind in KINDS {
+        let library = format!("{DLL_PREFIX}synth_target_{kind}{DLL_SUFFIX}");
+        keep(shell.synth().with_file_name(library))?;
+    }
+    Ok(())
 }
 
 /// What runs tests.

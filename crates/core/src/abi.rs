@@ -160,6 +160,10 @@ mod panics {
                     .location()
                     .map(|at| format!("{}:{}", at.file(), at.line()));
                 LAST.set(place.unwrap_or_default());
+                if std::env::var_os(super::HOSTED).is_some() {
+                    // A panic that can't unwind ends the process: this is all that is left of it.
+                    before(info);
+                }
             }));
         });
     }
@@ -196,7 +200,9 @@ pub enum AbiError {
     #[error("its header is not that of abi_stable 0.11: {0}")]
     Header(String),
     /// Its types are laid out in another way.
-    #[error("its types are not laid out as this synth's are: {0}")]
+    ///
+    /// What differs is for those who debug the facade, and long.
+    #[error("its types are not laid out as this synth's are")]
     Layout(String),
     /// The target kind was not made.
     #[error("it failed when it was opened: {0}")]

@@ -3,12 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use synth_core::{Action, Diagnostic, InputSource, Plan, TargetSpec};
+use synth_core::{
+    Action, Diagnostic, InputSource, Plan, ProjectPath, TargetDescription, TargetSpec,
+};
 
 use crate::kind::fault;
 
-/// A plan as the scheduler needs it: unique names, references that lead somewhere.
-pub(crate) fn check(target: &TargetSpec, plan: Plan) -> Result<Plan, Vec<Diagnostic>> {
+/// A plan of `kind` as the scheduler needs it: unique names, references that lead somewhere, paths
+/// that stay inside.
+pub(crate) fn check(
+    target: &TargetSpec,
+    kind: &TargetDescription,
+    plan: Plan,
+) -> Result<Plan, Vec<Diagnostic>> {
     let mut reasons = Vec::new();
     let mut ids = BTreeSet::new();
     let mut outputs = BTreeSet::new();
@@ -19,6 +26,12 @@ pub(crate) fn check(target: &TargetSpec, plan: Plan) -> Result<Plan, Vec<Diagnos
         for output in &action.outputs {
             if !outputs.insert((action.id.as_str(), output.name.as_str())) {
                 reasons.push(format!("`{}` has two outputs `{}`", action.id, output.name));
+            }
+            if let Err(error) = ProjectPath::parse(&output.path) {
+                reasons.push(format!(
+                    "output `{}` of `{}`: {error}",
+                    output.name, action.id
+                ));
             }
         }
     }
@@ -67,7 +80,10 @@ pub(crate) fn check(target: &TargetSpec, plan: Plan) -> Result<Plan, Vec<Diagnos
         return Ok(plan);
     }
     let message = format!("the plan of target `{}` can't be carried out", target.name);
-    let problem = fault("plan.broken", message);
+    let problem = fault("plan.broken", message).cause(format!(
+        "it was made by {} {}",
+        kind.crate_name, kind.version
+    ));
     Err(vec![reasons.into_iter().fold(problem, Diagnostic::cause)])
 }
 

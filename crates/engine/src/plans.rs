@@ -108,7 +108,7 @@ fn planned(
 ) -> Result<Planned, Vec<Diagnostic>> {
     let known = cache.and_then(|cache| cache.recall(target, kind, project));
     if let Some(Planned { warnings, plan }) = known
-        && let Ok(plan) = check(target, plan)
+        && let Ok(plan) = check(target, kind.description(), plan)
     {
         return Ok(Planned { warnings, plan });
     }
@@ -118,7 +118,7 @@ fn planned(
         return Err(problems);
     }
     let plan = kind.plan(target, &context);
-    match plan.and_then(|plan| check(target, plan)) {
+    match plan.and_then(|plan| check(target, kind.description(), plan)) {
         Ok(plan) => {
             let planned = Planned {
                 warnings: problems,

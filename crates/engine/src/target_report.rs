@@ -142,8 +142,14 @@ fn last_lines(log: &Path) -> Vec<String> {
     let text = crate::executor::log_tail(log, MOST_BYTES);
     let lines: Vec<&str> = text.lines().collect();
     let first = lines.len().saturating_sub(LAST_LINES);
-    lines[first..]
-        .iter()
-        .map(|line| (*line).to_owned())
-        .collect()
+    lines[first..].iter().map(|line| shortened(line)).collect()
+}
+
+/// A line as it is worth in a report.
+fn shortened(line: &str) -> String {
+    const MOST_CHARACTERS: usize = 500;
+    match line.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line.to_owned(),
+    }
 }

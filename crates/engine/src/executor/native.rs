@@ -66,7 +66,14 @@ impl Context {
             return Err(Ended::Cancelled);
         }
         if self.interrupted.get() == Some(End::TimedOut) || Instant::now() > self.deadline {
-            return Err(Ended::failed(local::timed_out(&self.action)));
+            let problem = local::timed_out(&self.action);
+            // Who was ended for it is in what the kind has to say.
+            let said = result.err().unwrap_or_default();
+            let said = said
+                .into_iter()
+                .filter(|said| said.code.starts_with("plugin."));
+            let causes = said.map(|said| said.message);
+            return Err(Ended::failed(causes.fold(problem, Diagnostic::cause)));
         }
         let failed = |diagnostics: Vec<Diagnostic>| Ended::Failed {
             diagnostics,

@@ -41,6 +41,8 @@ pub enum PluginFileError {
     /// For another kind of machine.
     #[error("it was built for `{found}`, and this synth is for `{host}`")]
     Architecture {
+        /// Its crate and version.
+        plugin: String,
         /// The library's target triple.
         found: String,
         /// The host's.
@@ -49,6 +51,8 @@ pub enum PluginFileError {
     /// Built with an interface of another major version.
     #[error("it was built with interface {found}, and this synth speaks {host}")]
     Major {
+        /// Its crate and version.
+        plugin: String,
         /// The library's interface.
         found: Version,
         /// The host's.
@@ -57,6 +61,8 @@ pub enum PluginFileError {
     /// Built with a newer minor version of the interface that it can't do without.
     #[error("it was built with interface {found} and needs {needed}, and this synth speaks {host}")]
     NeedsNewer {
+        /// Its crate and version.
+        plugin: String,
         /// The library's interface.
         found: Version,
         /// The oldest that it works with.
@@ -87,19 +93,25 @@ impl PluginFile {
     /// # Errors
     /// The reason why not, with both sides named.
     pub fn check(&self) -> Result<(), PluginFileError> {
-        let manifest = &self.manifest;
+        let (manifest, plugin) = (&self.manifest, self.name());
         if manifest.triple != synth_core::HOST_TRIPLE {
             return Err(PluginFileError::Architecture {
+                plugin,
                 found: manifest.triple.clone(),
                 host: synth_core::HOST_TRIPLE.into(),
             });
         }
         let (found, host) = (manifest.interface.clone(), INTERFACE_VERSION);
         if found.major != host.major {
-            return Err(PluginFileError::Major { found, host });
+            return Err(PluginFileError::Major {
+                plugin,
+                found,
+                host,
+            });
         }
         if manifest.needs_interface > host {
             return Err(PluginFileError::NeedsNewer {
+                plugin,
                 found,
                 needed: manifest.needs_interface.clone(),
                 host,
@@ -140,13 +152,20 @@ impl PluginFileError {
             }
             Self::NeedsNewer { .. } => "update synth, or install an older version of the plugin",
         };
-        Diagnostic::error(
-            code,
-            format!("`{}` can't be used as a plugin", path.display()),
-        )
-        .concerning(Concern::Environment)
-        .cause(self.to_string())
-        .help(help)
+        let problem = match self {
+            Self::Architecture { plugin, .. }
+            | Self::Major { plugin, .. }
+            | Self::NeedsNewer { plugin, .. } => {
+                Diagnostic::error(code, format!("plugin `{plugin}` can't be used"))
+                    .cause(self.to_string())
+                    .cause(format!("its library is `{}`", path.display()))
+            }
+            _ => {
+                let message = format!("`{}` can't be used as a plugin", path.display());
+                Diagnostic::error(code, message).cause(self.to_string())
+            }
+        };
+        problem.concerning(Concern::Environment).help(help)
     }
 }
 

@@ -237,7 +237,11 @@ impl Beside {
             .caused_by(error)
             .help(report),
         };
-        last_lines(said).fold(problem, Diagnostic::cause)
+        match lost {
+            // Of too much, the last is no clue.
+            Lost::Flooded => problem,
+            _ => last_lines(said).fold(problem, Diagnostic::cause),
+        }
     }
 }
 
@@ -245,10 +249,14 @@ impl Beside {
 fn last_lines(said: &str) -> impl Iterator<Item = String> {
     const MOST_LINES: usize = 5;
     const MOST_CHARACTERS: usize = 200;
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    // Not what every panic says, whatever it was.
+    let is_noise = |line: &str| {
+        let line = line.trim_start_matches("note: ");
+        line.trim().is_empty()
+            || line.starts_with("run with `RUST_BACKTRACE")
+            || line.starts_with("thread caused")
+    };
+    let lines: Vec<&str> = said.lines().filter(|line| !is_noise(line)).collect();
     let first = lines.len().saturating_sub(MOST_LINES);
     let lines: Vec<String> = lines[first..]
         .iter()
