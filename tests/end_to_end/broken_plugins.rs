@@ -287,7 +287,7 @@ fn a_panic_in_run() {
 
     broken: last lines of "make a file"
       | 
-      | thread '<unnamed>' (27640) panicked at faults/src/lib.rs:79:31:
+      | thread '<unnamed>' ([THREAD]) panicked at faults/src/lib.rs:79:31:
       | run met what it did not expect
       | note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
       log: .synth/logs/[BUILD]/broken.make.log
@@ -489,7 +489,7 @@ fn a_file_written_outside() {
 
     broken: last lines of "make a file"
       | 
-      | thread '<unnamed>' (27324) panicked at faults/src/lib.rs:140:37:
+      | thread '<unnamed>' ([THREAD]) panicked at faults/src/lib.rs:140:37:
       | a file is written outside: Os { code: 13, kind: PermissionDenied, message: "Permission denied" }
       | note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
       log: .synth/logs/[BUILD]/broken.make.log

@@ -393,7 +393,7 @@ macro_rules! assert_run {
 pub(crate) use assert_run;
 
 /// What differs from run to run and from machine to machine.
-pub(crate) const FILTERS: [(&str, &str); 11] = [
+pub(crate) const FILTERS: [(&str, &str); 12] = [
     (r"\b\d+(\.\d+)? ?(ms|s)\b", "[TIME]"),
     // Packages are as long as their backend's version makes them.
     (r"\b\d+(\.\d+)? ([KMG]i)?B\b", "[SIZE]"),
@@ -411,6 +411,7 @@ pub(crate) const FILTERS: [(&str, &str); 11] = [
         r"Python 3[\d.]+, pytest-[\d.]+, pluggy-[\d.]+",
         "[VERSIONS]",
     ),
+    (r"' \(\d+\) panicked at", "' ([THREAD]) panicked at"),
     // What Docker says differs between its versions.
     (
         r"no engine answers `docker`: .*",

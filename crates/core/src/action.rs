@@ -410,11 +410,15 @@ pub enum InputSource {
     Inline(InlineFile),
 }
 
+/// The longest pattern, in bytes: as long as the longest path (PATH_MAX of Linux, limits.h(0p)).
+/// To compile a much longer one takes seconds.
+pub const LONGEST_PATTERN: usize = 4096;
+
 /// Files of the project below a directory, chosen by patterns.
 ///
 /// Patterns are globs relative to `root`: `*` and `?` stay within a component, `**` spans them,
-/// `{a,b}` and `[a-z]` choose. A pattern that names a directory means everything below it.
-/// Version control data, `.synth` and the outputs of all targets never belong to it. Symbolic
+/// `{a,b}` and `[a-z]` choose. A pattern that names a directory means everything below it, and one
+/// of more than [`LONGEST_PATTERN`] bytes is an error. Version control data, `.synth` and the outputs of all targets never belong to it. Symbolic
 /// links are taken as links, not followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SourceFiles {

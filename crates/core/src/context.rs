@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Diagnostic, ProjectPath, SourceFiles, Tool, ToolError, ToolRequest};
+use crate::{Diagnostic, LONGEST_PATTERN, ProjectPath, SourceFiles, Tool, ToolError, ToolRequest};
 
 /// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,21 @@ pub enum PlanError {
         /// The system's words.
         reason: String,
     },
+}
+
+impl PlanError {
+    /// A pattern that is longer than [`LONGEST_PATTERN`], shortened; none when it is not.
+    #[must_use]
+    pub fn of_long_pattern(pattern: &str) -> Option<Self> {
+        const SHOWN_CHARACTERS: usize = 40;
+        (pattern.len() > LONGEST_PATTERN).then(|| {
+            let shown: String = pattern.chars().take(SHOWN_CHARACTERS).collect();
+            Self::Pattern {
+                pattern: format!("{shown}..."),
+                reason: format!("it is longer than {LONGEST_PATTERN} bytes"),
+            }
+        })
+    }
 }
 
 /// The project as a target sees it while it validates and plans: the only way in which a plan may

@@ -24,8 +24,8 @@ pub mod testkit;
 mod tool;
 
 pub use action::{
-    Action, ActionKind, Exec, InlineFile, Input, InputSource, Native, Network, Output, OutputKind,
-    Phase, ROOT, Resources, Retry, SourceFiles,
+    Action, ActionKind, Exec, InlineFile, Input, InputSource, LONGEST_PATTERN, Native, Network,
+    Output, OutputKind, Phase, ROOT, Resources, Retry, SourceFiles,
 };
 pub use artifact::Artifact;
 pub use context::{

@@ -361,6 +361,9 @@ pub(crate) fn glob_set(patterns: &[String]) -> Result<GlobSet, PlanError> {
     };
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
+        if let Some(problem) = PlanError::of_long_pattern(pattern) {
+            return Err(problem);
+        }
         let trimmed = pattern.trim_start_matches("./").trim_end_matches('/');
         for text in [trimmed.to_owned(), format!("{trimmed}/**")] {
             let glob = GlobBuilder::new(&text).literal_separator(true).build();
@@ -386,6 +389,18 @@ mod tests {
         let all = SourceFiles::below(ProjectPath::root());
         assert!(project.files(&all).is_err());
         assert_eq!(project.files(&all.exclude(["b*"])).unwrap(), ["a.txt"]);
+    }
+
+    #[test]
+    fn a_pattern_that_is_too_long_is_an_error_at_once() {
+        let error = glob_set(&["a".repeat(50_000)]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "`{}...` is not a valid pattern: it is longer than 4096 bytes",
+                "a".repeat(40)
+            )
+        );
     }
 
     #[test]

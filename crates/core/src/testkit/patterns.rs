@@ -25,6 +25,9 @@ pub(super) fn fault(patterns: &[String]) -> Option<PlanError> {
 }
 
 fn globs(pattern: &str) -> Result<[Glob; 2], PlanError> {
+    if let Some(problem) = PlanError::of_long_pattern(pattern) {
+        return Err(problem);
+    }
     let trimmed = pattern.trim_start_matches("./").trim_end_matches('/');
     let glob = |text: &str| {
         let glob = GlobBuilder::new(text).literal_separator(true).build();
