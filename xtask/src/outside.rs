@@ -37,18 +37,22 @@ pub(crate) fn plugins(shell: &Shell) -> Result<Vec<Outside>> {
     Ok(plugins)
 }
 
-/// The plugins that tests load.
-fn fixtures(shell: &Shell) -> Outside {
-    Outside {
-        name: "test plugins".into(),
-        manifest: shell.root().join("crates/engine/tests/fixtures/Cargo.toml"),
-    }
+/// The plugins that tests load: those of the engine's tests, and those that misbehave.
+fn fixtures(shell: &Shell) -> [Outside; 2] {
+    let fixtures = [
+        ("test plugins", "crates/engine/tests/fixtures/Cargo.toml"),
+        ("misbehaving plugins", "tests/plugins/Cargo.toml"),
+    ];
+    fixtures.map(|(name, manifest)| Outside {
+        name: name.into(),
+        manifest: shell.root().join(manifest),
+    })
 }
 
 /// Formatting, clippy, licences.
 pub(crate) fn lint(shell: &Shell, report: &mut Report) -> Result<()> {
     let mut crates = plugins(shell)?;
-    crates.push(fixtures(shell));
+    crates.extend(fixtures(shell));
     let cargo_deny = setup::cargo_deny(shell)?;
     for outside in crates {
         report.check(&format!("lint {}", outside.name), || {
