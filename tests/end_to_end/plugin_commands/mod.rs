@@ -261,7 +261,7 @@ fn a_project_pins_what_it_is_built_with() {
       = note: expected: synth-target-greet 0.1.0, SHA-256 [SHA256]
       = note: found: synth-target-greet 0.1.0, SHA-256 [SHA256]
       = help: if it was replaced on purpose: `synth plugin update greet`
-      = help: if not: `synth plugin install` puts the one of synth.lock back
+      = help: if not: put the one of synth.lock back
     "#);
     let update = ["plugin", "update", "greet", "--plugin-dir", "../plugins"];
     assert_run!(workspace.synth(update), @"

@@ -14,6 +14,9 @@ use super::schema::{self, IsolationSetting, PluginTable};
 use super::shape;
 use crate::plugin::{Isolation, PluginLimits, Source, is_kind};
 
+/// The longest time limit that is kept as it is, a year: more does not fit every clock.
+const LONGEST_SECONDS: u64 = 365 * 24 * 60 * 60;
+
 /// The word that chooses the kind that synth brings, before a plugin for it.
 const BUILTIN: &str = "builtin";
 
@@ -258,7 +261,7 @@ fn request(
         limits.isolation = Isolation::None;
     }
     if let Some(seconds) = table.timeout_seconds {
-        limits.answer_timeout = Duration::from_secs(seconds);
+        limits.answer_timeout = Duration::from_secs(seconds.min(LONGEST_SECONDS));
     }
     if let Some(mebibytes) = table.memory_mb {
         limits.memory_bytes = mebibytes.saturating_mul(1024 * 1024);

@@ -1,8 +1,8 @@
 //! A plugin's library file, read without executing anything of it: its manifest, and whether this
 //! synth can open it.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use object::{Object, ObjectSection};
@@ -10,6 +10,9 @@ use semver::Version;
 use synth_core::{
     Concern, Diagnostic, INTERFACE_VERSION, MANIFEST_SECTION, MANIFEST_SECTION_MACH_O, Manifest,
 };
+
+/// More than any library has: 512 MiB.
+pub(crate) const MOST_BYTES: u64 = 512 * 1024 * 1024;
 
 /// A library with a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +82,7 @@ impl PluginFile {
     /// # Errors
     /// When the file is no library with a manifest.
     pub fn read(path: &Path) -> Result<Self, PluginFileError> {
-        let bytes = fs::read(path)?;
+        let bytes = bytes_of(path)?;
         let manifest = manifest_of(&bytes)?;
         Ok(Self {
             path: path.to_owned(),
@@ -140,7 +143,7 @@ impl PluginFileError {
             Self::Major { .. } | Self::NeedsNewer { .. } => "plugin.interface",
         };
         let help = match self {
-            Self::Unreadable(_) => "check the file's permissions",
+            Self::Unreadable(_) => "check the file and its permissions",
             Self::NotALibrary(_) => "remove it, or install the plugin again",
             Self::NoManifest => {
                 "a plugin is a `cdylib` with `synth_core::export_target!` in it; remove the file if it is none"
@@ -167,6 +170,23 @@ impl PluginFileError {
         };
         problem.concerning(Concern::Environment).help(help)
     }
+}
+
+/// The bytes of a regular file: a pipe or a device might never end.
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let size = usize::try_from(metadata.len().min(MOST_BYTES)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(size);
+    let mut file = File::open(path)?.take(MOST_BYTES + 1);
+    file.read_to_end(&mut bytes)?;
+    if file.limit() == 0 {
+        let most = MOST_BYTES / (1024 * 1024);
+        return Err(io::Error::other(format!("it has more than {most} MiB")));
+    }
+    Ok(bytes)
 }
 
 fn manifest_of(bytes: &[u8]) -> Result<Manifest, PluginFileError> {

@@ -104,7 +104,10 @@ impl Pin {
             .help(format!(
                 "if it was replaced on purpose: `synth plugin update {kind}`"
             ))
-            .help("if not: `synth plugin install` puts the one of synth.lock back")
+            .help(match self.source {
+                Some(_) => "if not: `synth plugin install` puts the one of synth.lock back",
+                None => "if not: put the one of synth.lock back",
+            })
     }
 }
 
@@ -166,7 +169,7 @@ impl Lock {
             .in_file(LOCK_FILE_NAME)
             .help("update synth"));
         }
-        let contents: Contents = toml::from_str(text).map_err(|error| wrong(&error))?;
+        let mut contents: Contents = toml::from_str(text).map_err(|error| wrong(&error))?;
         for (kind, pin) in &contents.plugins {
             if let Some((triple, digest)) = pin.sha256.iter().find(|(_, d)| !is_sha256(d)) {
                 return Err(Diagnostic::error(
@@ -174,8 +177,15 @@ impl Lock {
                     format!("`{digest}` is no SHA-256: plugin `{kind}` for `{triple}`"),
                 )
                 .in_file(LOCK_FILE_NAME)
-                .help("restore it from version control, or run `synth plugin update`"));
+                .help("restore it from version control, or remove the line and run `synth plugin update`"));
             }
+        }
+        for digest in contents
+            .plugins
+            .values_mut()
+            .flat_map(|pin| pin.sha256.values_mut())
+        {
+            digest.make_ascii_lowercase();
         }
         Ok(Self {
             pins: contents.plugins,
@@ -325,6 +335,14 @@ mod tests {
             lock.pin("greet"),
             Some(&pin("1.1.0", "x86_64-unknown-linux-gnu", "2"))
         );
+    }
+
+    #[test]
+    fn digests_are_the_same_in_both_cases() {
+        let mut lock = Lock::default();
+        lock.set("greet", pin("1.0.0", "x86_64-unknown-linux-gnu", "a"));
+        let text = lock.to_text().unwrap();
+        assert_eq!(Lock::parse(&text.replace("aaaa", "AAAA")).unwrap(), lock);
     }
 
     #[test]

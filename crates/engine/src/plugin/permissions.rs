@@ -10,6 +10,9 @@ use synth_core::{Concern, Diagnostic};
 /// The permission of everybody to write (POSIX `S_IWOTH`).
 const OTHERS_WRITE: u32 = 0o002;
 
+/// The permission of a group to write (POSIX `S_IWGRP`).
+const GROUP_WRITES: u32 = 0o020;
+
 /// A file or directory that somebody else than the user and root can write to.
 #[derive(Debug)]
 pub(crate) struct Insecure {
@@ -22,6 +25,8 @@ pub(crate) struct Insecure {
 enum Reason {
     /// Everybody may write.
     Everybody,
+    /// This group may write.
+    Group(u32),
     /// It belongs to this user.
     Owner(u32),
 }
@@ -47,8 +52,7 @@ pub(crate) fn check_library(path: &Path) -> io::Result<Result<(), Insecure>> {
 /// Checks one file or directory.
 pub(crate) fn check(path: &Path) -> io::Result<Result<(), Insecure>> {
     let metadata = fs::metadata(path)?;
-    let user = rustix::process::geteuid().as_raw();
-    Ok(reason(&metadata, user).map_or(Ok(()), |reason| {
+    Ok(reason(&metadata).map_or(Ok(()), |reason| {
         Err(Insecure {
             path: path.to_owned(),
             is_directory: metadata.is_dir(),
@@ -57,14 +61,20 @@ pub(crate) fn check(path: &Path) -> io::Result<Result<(), Insecure>> {
     }))
 }
 
-fn reason(metadata: &Metadata, user: u32) -> Option<Reason> {
-    judge(metadata.mode(), metadata.uid(), user)
+fn reason(metadata: &Metadata) -> Option<Reason> {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let owner = (metadata.uid(), metadata.gid());
+    judge(metadata.mode(), owner, (user.as_raw(), group.as_raw()))
 }
 
-/// A sticky directory is refused as well: others can't replace a library in it, but add one.
-fn judge(mode: u32, owner: u32, user: u32) -> Option<Reason> {
+/// A sticky directory is refused as well: others can't replace a library in it, but add one. The
+/// user's primary group counts as the user's own, as it is where every user has one and files are
+/// made with a umask of 002.
+fn judge(mode: u32, (owner, owners): (u32, u32), (user, group): (u32, u32)) -> Option<Reason> {
     if mode & OTHERS_WRITE != 0 {
         Some(Reason::Everybody)
+    } else if mode & GROUP_WRITES != 0 && owners != group && owners != 0 {
+        Some(Reason::Group(owners))
     } else if owner != user && owner != 0 {
         Some(Reason::Owner(owner))
     } else {
@@ -85,6 +95,10 @@ impl Insecure {
             Reason::Everybody => (
                 format!("everybody can write to `{path}`: {what}"),
                 format!("chmod o-w {}", shell_word(&self.path)),
+            ),
+            Reason::Group(group) => (
+                format!("another group (id {group}) can write to `{path}`: {what}"),
+                format!("chmod g-w {}", shell_word(&self.path)),
             ),
             Reason::Owner(owner) => (
                 format!("`{path}` belongs to another user (id {owner}): {what}"),
@@ -114,17 +128,21 @@ mod tests {
 
     #[test]
     fn only_the_user_and_root_may_write() {
+        let user = (1000, 1000);
         for (mode, owner, user, allowed) in [
-            (0o100_755, 1000, 1000, true),
-            (0o100_775, 1000, 1000, true),
-            (0o100_644, 0, 1000, true),
-            (0o100_757, 1000, 1000, false),
-            (0o041_777, 0, 1000, false),
-            (0o100_755, 1001, 1000, false),
-            (0o100_755, 1000, 0, false),
+            (0o100_755, (1000, 1000), user, true),
+            (0o100_775, (1000, 1000), user, true),
+            (0o100_755, (1000, 100), user, true),
+            (0o100_775, (1000, 100), user, false),
+            (0o042_775, (1000, 100), user, false),
+            (0o100_644, (0, 0), user, true),
+            (0o100_757, (1000, 1000), user, false),
+            (0o041_777, (0, 0), user, false),
+            (0o100_755, (1001, 1000), user, false),
+            (0o100_755, (1000, 1000), (0, 0), false),
         ] {
             let refused = judge(mode, owner, user);
-            assert_eq!(refused.is_none(), allowed, "{mode:o} {owner} {user}");
+            assert_eq!(refused.is_none(), allowed, "{mode:o} {owner:?} {user:?}");
         }
     }
 

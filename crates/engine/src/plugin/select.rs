@@ -145,7 +145,7 @@ fn fits(found: &FoundPlugin, request: &PluginRequest) -> bool {
 fn not_built_in(kind: &str, linked: &Registry) -> Diagnostic {
     let problem = Diagnostic::error(
         "plugin.builtin",
-        format!("`{kind}` is to be the kind that synth brings, but this synth brings none"),
+        format!("`{kind}` is to be the kind that synth brings, but this synth brings no such kind"),
     );
     if linked.kinds().is_empty() {
         problem
@@ -180,12 +180,18 @@ fn nothing_fits(
         format!("no plugin for `{kind}` is the one that synth.toml asks for: {asked}"),
     )
     .concerning(Concern::Environment);
-    usable
-        .iter()
-        .fold(problem, |problem, found| {
-            problem.cause(format!("found {}", found.shown()))
-        })
-        .help(format!("`synth plugin update {kind}` gets one that fits"))
+    let problem = usable.iter().fold(problem, |problem, found| {
+        problem.cause(format!("found {}", found.shown()))
+    });
+    let is_of_crate = |found: &&FoundPlugin| {
+        let name = found.file.as_ref().map(|file| &file.manifest.crate_name);
+        request.crate_name.is_none() || request.crate_name.as_ref() == name
+    };
+    problem.help(if usable.iter().any(is_of_crate) {
+        format!("`synth plugin update {kind}` gets one that fits")
+    } else {
+        "`synth plugin install` installs what synth.toml asks for".to_owned()
+    })
 }
 
 fn asked(kind: &str, request: &PluginRequest) -> String {

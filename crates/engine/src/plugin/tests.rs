@@ -301,7 +301,7 @@ fn of_two_plugins_for_a_kind_neither_is_used_until_synth_toml_says_which() {
       help: `path` is relative to synth.toml
     ");
     insta::assert_snapshot!(chosen("\"builtin\""), @"
-    [plugin.builtin] synth.toml:5:9 `greet` is to be the kind that synth brings, but this synth brings none
+    [plugin.builtin] synth.toml:5:9 `greet` is to be the kind that synth brings, but this synth brings no such kind
       help: it brings `linked`
     ");
 }
@@ -338,6 +338,17 @@ fn a_plugin_for_a_kind_that_is_linked_in_has_to_be_chosen() {
     ");
     let broken = Scene::new("").file("user/linked.so", "no library");
     assert_eq!(broken.selected("linked"), "linked");
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_waited_for() {
+    let scene = Scene::new(GREET);
+    std::os::unix::fs::symlink("/dev/zero", scene.path("flag/greet.so")).unwrap();
+    insta::assert_snapshot!(scene.selected("greet"), @"
+    [plugin.unreadable] `flag/greet.so` can't be used as a plugin
+      note: it can't be read: it is not a regular file
+      help: check the file and its permissions
+    ");
 }
 
 #[test]
@@ -406,7 +417,7 @@ fn a_plugin_that_synth_toml_names_is_pinned_when_it_is_first_used() {
       note: expected: synth-target-greet 1.0.0, SHA-256 [SHA256]
       note: found: synth-target-greet 1.0.1, SHA-256 [SHA256]
       help: if it was replaced on purpose: `synth plugin update greet`
-      help: if not: `synth plugin install` puts the one of synth.lock back
+      help: if not: put the one of synth.lock back
     ");
 }
 
@@ -463,7 +474,7 @@ fn a_pin_of_another_machine_is_added_to() {
       note: expected: synth-target-greet 1.1.0, another version
       note: found: synth-target-greet 1.0.0, SHA-256 [SHA256]
       help: if it was replaced on purpose: `synth plugin update greet`
-      help: if not: `synth plugin install` puts the one of synth.lock back
+      help: if not: put the one of synth.lock back
     ");
 }
 

@@ -11,8 +11,7 @@ use sha2::{Digest, Sha256};
 use synth_core::{Concern, Diagnostic};
 use tokio_util::sync::CancellationToken;
 
-/// More than any library has: 512 MiB.
-const MOST_BYTES: u64 = 512 * 1024 * 1024;
+use crate::plugin::file::MOST_BYTES;
 
 /// How often a download is begun.
 const ATTEMPTS: u32 = 3;

@@ -107,7 +107,9 @@ pub async fn install(wanted: &Wanted, options: &InstallOptions) -> Result<Instal
     let opened =
         tokio::task::spawn_blocking(move || examine(&examined, &PluginLimits::default(), &host));
     tokio::select! {
-        opened = opened => opened.map_err(|error| internal(&error))??,
+        opened = opened => opened
+            .map_err(|error| internal(&error))?
+            .map_err(|problem| named(problem, &obtained.library, &shown))?,
         () = stop.cancel.cancelled() => return Err(cancelled()),
     }
     let record = Record {
@@ -127,6 +129,15 @@ pub async fn install(wanted: &Wanted, options: &InstallOptions) -> Result<Instal
         file: PluginFile { path, ..file },
         source: obtained.source,
     })
+}
+
+/// A problem of a library in the directory where it was worked on, told of where it came from.
+fn named(mut problem: Diagnostic, library: &Path, shown: &str) -> Diagnostic {
+    let library = library.display().to_string();
+    for text in problem.help.iter_mut().chain(&mut problem.causes) {
+        *text = text.replace(&library, shown);
+    }
+    problem
 }
 
 /// What can be judged without opening the library.
@@ -162,7 +173,8 @@ fn check(library: &Path, shown: &str, wanted: &Wanted) -> Result<PluginFile, Dia
                 file.name(),
                 wanted.version
             ),
-        ));
+        )
+        .help("change the version in synth.toml, or install from where there is one that fits"));
     }
     let pin = wanted.locked.as_ref().map(|lock| lock.pin(kind));
     if let Some(pin) = pin

@@ -79,9 +79,14 @@ pub(super) async fn obtain(
 }
 
 fn copy_file(from: &Path, to: &Path) -> Result<(), Diagnostic> {
-    fs::copy(from, to)
-        .map(drop)
-        .map_err(|error| unreadable(from, &error))
+    // A pipe or a device might never end.
+    let copy = || {
+        if !fs::metadata(from)?.is_file() {
+            return Err(std::io::Error::other("it is not a regular file"));
+        }
+        fs::copy(from, to).map(drop)
+    };
+    copy().map_err(|error| unreadable(from, &error))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
@@ -139,11 +144,13 @@ async fn fetch_crate(
     fs::write(probe.join("lib.rs"), "").map_err(io)?;
     let manifest = probe.join("Cargo.toml");
     let dependency = toml::Value::String(version.to_string());
+    // A name of synth.toml or synth.lock is cargo's to judge, and no other line of the file.
+    let key = toml::Value::String(name.to_owned());
     fs::write(
         &manifest,
         format!(
             "[package]\nname = \"synth-fetch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
-             [lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\n{name} = {dependency}\n"
+             [lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\n{key} = {dependency}\n"
         ),
     )
     .map_err(io)?;
