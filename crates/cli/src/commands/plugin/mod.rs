@@ -139,7 +139,11 @@ fn state<'a>(
     selection: Option<&'a Selection>,
 ) -> State<'a> {
     if let Some(problem) = &found.problem {
-        return State::Unusable(problem);
+        // The one of the selection has its place in synth.toml.
+        return State::Unusable(match selection {
+            Some(Selection::Unusable(placed)) if placed.message == problem.message => placed,
+            _ => problem,
+        });
     }
     match (selection, &found.file) {
         (Some(Selection::Plugin(chosen)), Some(file)) if chosen.sha256 == file.sha256 => {

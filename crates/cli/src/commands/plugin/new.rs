@@ -220,13 +220,19 @@ fn write(directory: &Path, kind: &str, core: &Core) -> io::Result<()> {
     Ok(())
 }
 
-/// `MyKind` for `my-kind`.
+/// `MyKind` for `my-kind`, and `PlanKind` for a word that the crate has in another meaning.
 fn type_name(kind: &str) -> String {
     let mut name = String::new();
     for word in kind.split('-').filter(|word| !word.is_empty()) {
         let mut characters = word.chars();
         name.extend(characters.next().map(|first| first.to_ascii_uppercase()));
         name.push_str(characters.as_str());
+    }
+    let mut words = FILES
+        .iter()
+        .flat_map(|(_, text)| text.split(|c: char| !c.is_ascii_alphanumeric()));
+    if name == "Self" || words.any(|word| word == name) {
+        name.push_str("Kind");
     }
     name
 }
@@ -269,7 +275,15 @@ mod tests {
 
     #[test]
     fn types_are_named_after_their_kinds() {
-        for (kind, name) in [("greet", "Greet"), ("my-kind2", "MyKind2"), ("a--b", "AB")] {
+        for (kind, name) in [
+            ("greet", "Greet"),
+            ("my-kind2", "MyKind2"),
+            ("a--b", "AB"),
+            ("plan", "PlanKind"),
+            ("build-target", "BuildTargetKind"),
+            ("settings", "SettingsKind"),
+            ("self", "SelfKind"),
+        ] {
             assert_eq!(type_name(kind), name);
         }
     }

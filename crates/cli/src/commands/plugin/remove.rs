@@ -1,7 +1,7 @@
 //! `synth plugin remove`.
 
 use synth_core::Diagnostic;
-use synth_engine::plugin::{FoundPlugin, LOCK_FILE_NAME, remove_library};
+use synth_engine::plugin::{FoundPlugin, LOCK_FILE_NAME, PinState, remove_library};
 
 use super::{Outcome, Scene, not_found, print};
 use crate::arguments::{Global, PluginRemoveArguments};
@@ -45,7 +45,14 @@ pub(crate) fn run(global: &Global, arguments: &PluginRemoveArguments) -> Outcome
             print(&format!("removed {}", found.path.display()));
         }
     }
-    if !global.locked && scene.survey.unpin(kind)? && !global.quiet {
+    // Another library may bring the kind still, and the pin is that one's.
+    let pin = scene.survey.lock.pin(kind);
+    let is_left = of_kind.iter().any(|found| {
+        let file = found.usable().filter(|_| !is_here(found));
+        file.zip(pin)
+            .is_some_and(|(file, pin)| pin.compare(file) == PinState::Same)
+    });
+    if !is_left && !global.locked && scene.survey.unpin(kind)? && !global.quiet {
         print(&format!("removed `{kind}` from {LOCK_FILE_NAME}"));
     }
     Ok(exit::SUCCESS)

@@ -57,7 +57,10 @@ pub(crate) fn run(
 /// A conflict or a wrong pin, told once.
 fn of_selection(selection: Option<&Selection>, told: &[Diagnostic]) -> Option<Diagnostic> {
     match selection {
-        Some(Selection::Unusable(problem)) if !told.contains(problem) => Some(problem.clone()),
+        Some(Selection::Unusable(problem)) => {
+            let is_told = told.iter().any(|told| told.message == problem.message);
+            (!is_told).then(|| problem.clone())
+        }
         _ => None,
     }
 }
