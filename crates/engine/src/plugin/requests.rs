@@ -81,6 +81,23 @@ impl Survey {
         }
     }
 
+    /// What has to be installed for a kind that is asked for, in whatever version and bytes
+    /// synth.toml lets it have now; none when it is not asked for.
+    #[must_use]
+    pub fn anew(&self, kind: &str) -> Option<Wanted> {
+        let is_asked_for = self.asked_for().iter().any(|asked| asked == kind);
+        is_asked_for.then(|| {
+            let request = self.config.request(kind);
+            let wanted = self.wanted(kind);
+            Wanted {
+                source: without_commit(wanted.source),
+                version: request.map_or(VersionReq::STAR, |request| request.version.clone()),
+                sha256: None,
+                ..wanted
+            }
+        })
+    }
+
     /// What has to be installed for a new version of a library; none for one that `synth plugin
     /// install` did not put there.
     #[must_use]
@@ -88,16 +105,8 @@ impl Survey {
         let file = found.file.as_ref()?;
         let record = Record::read(file)?;
         let request = self.config.request(&found.kind);
-        let source = match record.source {
-            Source::Git { url, reference, .. } => Source::Git {
-                url,
-                reference,
-                commit: None,
-            },
-            source => source,
-        };
         Some(Wanted {
-            source,
+            source: without_commit(record.source),
             crates: vec![file.manifest.crate_name.clone()],
             version: request.map_or(VersionReq::STAR, |request| request.version.clone()),
             build: record.build,
@@ -150,6 +159,18 @@ impl Survey {
             let source = pin_of(root, file).source;
             pin.compare(file) == PinState::Same && (source.is_none() || pin.source == source)
         })
+    }
+}
+
+/// The same source as it is by now.
+fn without_commit(source: Source) -> Source {
+    match source {
+        Source::Git { url, reference, .. } => Source::Git {
+            url,
+            reference,
+            commit: None,
+        },
+        source => source,
     }
 }
 

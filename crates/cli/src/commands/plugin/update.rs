@@ -20,7 +20,11 @@ pub(crate) fn run(
     };
     let found: Vec<&FoundPlugin> = scene.survey.found.iter().filter(asked).collect();
     if let (Some(kind), true) = (&arguments.kind, found.is_empty()) {
-        return Err(vec![not_found(&scene.survey, kind)]);
+        // Of a pin that can't be met here, nothing is installed yet.
+        let anew = scene.survey.anew(kind);
+        let anew = anew.ok_or_else(|| vec![not_found(&scene.survey, kind)])?;
+        let wanted = [(anew, scene.install_directory(false)?)];
+        return install::install_into(global, &scene, linked, &wanted, arguments.offline);
     }
     let mut wanted = Vec::new();
     for found in found {

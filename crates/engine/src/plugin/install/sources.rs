@@ -226,15 +226,8 @@ async fn clone(
                 format!("`{revision}` is no commit"),
             ));
         }
-        let checkout = [
-            "-c",
-            "advice.detachedHead=false",
-            "checkout",
-            "--quiet",
-            "--detach",
-        ];
-        let mut arguments: Vec<OsString> = checkout.map(Into::into).into();
-        arguments.push(revision.into());
+        // Behind `--` there would be paths.
+        let arguments = ["checkout", "--quiet", "--detach", revision, "--"].map(Into::into);
         git(context, &arguments, &directory, true).await?;
         let update = ["submodule", "update", "--init", "--recursive"].map(Into::into);
         git(context, &update, &directory, true).await?;
