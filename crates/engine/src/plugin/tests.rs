@@ -341,6 +341,25 @@ fn a_plugin_for_a_kind_that_is_linked_in_has_to_be_chosen() {
 }
 
 #[test]
+fn a_pin_that_cannot_be_met_here_can_be_renewed() {
+    let lock = format!(
+        "version = 1\n[plugins.greet]\ncrate = \"ours\"\nversion = \"1.0.0\"\n\
+         source = \"path+ours\"\n[plugins.greet.sha256]\n{HOST_TRIPLE} = \"{}\"\n",
+        "0".repeat(64)
+    );
+    let survey = Scene::new(GREET).file("project/synth.lock", &lock).survey();
+    let missing = survey.missing("greet", &Registry::new()).unwrap();
+    assert!(missing.sha256.is_some());
+    let anew = survey.anew("greet").unwrap();
+    assert_eq!(anew.source, missing.source);
+    assert_eq!(
+        (anew.version, anew.sha256),
+        (semver::VersionReq::STAR, None)
+    );
+    assert!(survey.anew("other").is_none());
+}
+
+#[test]
 fn what_is_no_regular_file_is_not_waited_for() {
     let scene = Scene::new(GREET);
     std::os::unix::fs::symlink("/dev/zero", scene.path("flag/greet.so")).unwrap();
