@@ -56,7 +56,7 @@ pub(crate) fn lint(shell: &Shell, report: &mut Report) -> Result<()> {
     let cargo_deny = setup::cargo_deny(shell)?;
     for outside in crates {
         report.check(&format!("lint {}", outside.name), || {
-            let format = outside.cargo("fmt", &["--check"]);
+            let format = outside.cargo("fmt", &["--all", "--check"]);
             let clippy = outside
                 .cargo(
                     "clippy",
