@@ -351,6 +351,19 @@ fn an_exit_in_run() {
 }
 
 #[test]
+fn a_plugin_that_cannot_say_what_to_clean() {
+    let workspace = pipeline("describe-panic", "");
+    let directory = directory_with(&workspace, &["describe-panic"]);
+    let run = workspace.synth([
+        "clean".as_ref(),
+        "--plugin-dir".as_ref(),
+        directory.as_os_str(),
+    ]);
+    assert_eq!(run.output.status.code(), Some(70), "{run}");
+    assert!(run.to_string().contains("panicked in `describe`"), "{run}");
+}
+
+#[test]
 fn an_endless_loop_in_plan() {
     assert_run!(build_with_fault("loop in plan"), @r#"
     exit code: 70

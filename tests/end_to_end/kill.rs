@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::plugin_fixtures::directory_with;
 use crate::workspace::Workspace;
 
 const OUTPUTS: [&str; 3] = ["dist/api", "dist/site", "dist/image"];
@@ -102,6 +103,38 @@ fn an_interrupted_build_says_so_and_leaves_the_earlier_outputs() {
 }
 
 #[test]
+fn a_signal_ends_a_plugin_that_plans_without_end() {
+    let workspace = Workspace::with_files([
+        (
+            "synth.toml",
+            "[targets.a]\ntype = \"faults\"\nsource_path = \"src\"\nfault = \"loop in plan\"\n",
+        ),
+        ("src/a.txt", ""),
+    ]);
+    let plugins = directory_with(&workspace, &["faults"]);
+    let workspace = workspace.variable("SYNTH_PLUGIN_DIR", plugins);
+    let mut build = start(&workspace);
+    let told = told(&mut build);
+    let plugin = loop {
+        if let Some(plugin) = child_of(build.id()) {
+            break plugin;
+        }
+        assert!(
+            build.try_wait().unwrap().is_none(),
+            "the build ended by itself"
+        );
+        let _ = told.recv_timeout(Duration::from_millis(10));
+    };
+    let process = Pid::from_raw(i32::try_from(build.id()).unwrap()).unwrap();
+    let interrupted = Instant::now();
+    kill_process(process, Signal::INT).unwrap();
+    assert_eq!(build.wait().unwrap().code(), Some(130));
+    // The plugin itself has a minute.
+    assert!(interrupted.elapsed() < Duration::from_secs(20));
+    assert!(has_ended(plugin), "the plugin was ended too");
+}
+
+#[test]
 fn a_second_signal_ends_what_is_deaf_to_the_first() {
     let workspace = Workspace::with_files([
         (
@@ -167,6 +200,16 @@ fn has_ended(process: Pid) -> bool {
     status
         .rsplit_once(") ")
         .is_none_or(|(_, state)| state.starts_with('Z'))
+}
+
+/// A process that one of a process's threads has started.
+fn child_of(process: u32) -> Option<Pid> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).ok()?;
+    threads.flatten().find_map(|thread| {
+        let children = std::fs::read_to_string(thread.path().join("children")).ok()?;
+        let first = children.split_whitespace().next()?.parse().ok()?;
+        Pid::from_raw(first)
+    })
 }
 
 /// Builds after an edit of every target; how many lines it told on the way.

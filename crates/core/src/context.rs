@@ -132,6 +132,12 @@ pub trait PlanContext {
     /// When there is none, or it does not say its version.
     fn tool(&self, request: &ToolRequest) -> Result<Tool, ToolError>;
 
+    /// Whether the plan is no longer wanted, because the user has stopped the build. Planning that
+    /// takes long asks now and then, and gives up.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
     /// A file as text.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ pub enum BuildError {
     Invalid(Vec<Diagnostic>),
     /// The store or the workspace's state can't be used.
     State(Diagnostic),
-    /// It was cancelled while it waited for another build of the workspace.
+    /// It was cancelled while it waited for another build of the workspace, or planned.
     Cancelled,
 }
 
@@ -106,7 +106,13 @@ pub fn plan_pipeline(
     registry: &Registry,
 ) -> Result<Vec<Plan>, Vec<Diagnostic>> {
     let project = Project::new(pipeline, &default_store_directory());
-    let answers = plans::ask(pipeline, registry, &project, None);
+    let answers = plans::ask(
+        pipeline,
+        registry,
+        &project,
+        None,
+        &CancellationToken::new(),
+    );
     let mut problems: Vec<Diagnostic> = problems(&answers).cloned().collect();
     problems.extend(path_problems(pipeline, &answers));
     if problems.iter().any(Diagnostic::is_error) {
@@ -143,7 +149,7 @@ pub async fn build(
     for path in &pipeline.output_paths {
         workshop.outputs.clear_leftovers(path);
     }
-    let answers = ask(pipeline, registry, &workshop.project, plan_cache).await?;
+    let answers = ask(pipeline, registry, &workshop, plan_cache).await?;
     let targets = planned_targets(pipeline, registry, &workshop, answers)?;
     let plans: Vec<Plan> = targets.iter().map(|target| target.plan.clone()).collect();
     let target_graph = TargetGraph::new(&pipeline.targets)
@@ -185,20 +191,24 @@ fn problems(answers: &[Answer]) -> impl Iterator<Item = &Diagnostic> {
     answers.iter().flat_map(|answer| &answer.problems)
 }
 
-/// Asks the kinds, where that may block.
+/// Asks the kinds, where that may block. One that can be stopped is, when the build is.
 async fn ask(
     pipeline: &Pipeline,
     registry: &Registry,
-    project: &Arc<Project>,
+    workshop: &Workshop,
     cache: PlanCache,
 ) -> Result<Vec<Answer>, BuildError> {
     let root = pipeline.root.clone();
     let (pipeline, registry) = (pipeline.clone(), registry.clone());
-    let project = Arc::clone(project);
+    let (project, cancel) = (Arc::clone(&workshop.project), workshop.cancel.clone());
     let asked = tokio::task::spawn_blocking(move || {
-        plans::ask(&pipeline, &registry, &project, Some(&cache))
+        plans::ask(&pipeline, &registry, &project, Some(&cache), &cancel)
     });
-    asked.await.map_err(|error| unusable(&root, &error))
+    let answers = asked.await.map_err(|error| unusable(&root, &error))?;
+    if workshop.cancel.is_cancelled() {
+        return Err(BuildError::Cancelled);
+    }
+    Ok(answers)
 }
 
 /// The targets to build, unless a problem stops them all: any that is the project's to mend, and

@@ -2,6 +2,7 @@
 //! Says which problems are a kind's own, so that they cost no other target.
 
 use synth_core::{Concern, Diagnostic, Plan, PlanContext, TargetSpec};
+use tokio_util::sync::CancellationToken;
 
 use crate::Registry;
 use crate::config::Pipeline;
@@ -20,18 +21,21 @@ pub(crate) struct Answer {
     pub(crate) plan: Option<Plan>,
 }
 
-/// Asks for every target of a pipeline, in its order. A plan that `cache` knows is not asked for.
+/// Asks for every target of a pipeline, in its order, until it is cancelled. A plan that `cache`
+/// knows is not asked for.
 pub(crate) fn ask(
     pipeline: &Pipeline,
     registry: &Registry,
     project: &Project,
     cache: Option<&PlanCache>,
+    cancel: &CancellationToken,
 ) -> Vec<Answer> {
     let targets = pipeline.targets.iter();
     targets
+        .take_while(|_| !cancel.is_cancelled())
         .map(|target| {
             let planned = match registry.kind(&target.kind) {
-                Some(kind) => planned(target, kind, project, cache),
+                Some(kind) => planned(target, kind, project, cache, cancel),
                 None => Err(vec![no_kind(target)]),
             };
             let locate = |problems: Vec<Diagnostic>| {
@@ -105,6 +109,7 @@ fn planned(
     kind: &Kind,
     project: &Project,
     cache: Option<&PlanCache>,
+    cancel: &CancellationToken,
 ) -> Result<Planned, Vec<Diagnostic>> {
     let known = cache.and_then(|cache| cache.recall(target, kind, project));
     if let Some(Planned { warnings, plan }) = known
@@ -112,7 +117,7 @@ fn planned(
     {
         return Ok(Planned { warnings, plan });
     }
-    let context = Recorder::new(project);
+    let context = Recorder::new(project, cancel);
     let mut problems = kind.validate(target, &context);
     if problems.iter().any(Diagnostic::is_error) {
         return Err(problems);
@@ -124,6 +129,8 @@ fn planned(
                 warnings: problems,
                 plan,
             };
+            // A plan that was given up half way is none for the next build.
+            let cache = cache.filter(|_| !cancel.is_cancelled());
             if let (Some(cache), Some(dialogue)) = (cache, context.into_dialogue()) {
                 cache.keep(target, kind, dialogue, &planned);
             }

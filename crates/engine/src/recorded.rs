@@ -9,6 +9,8 @@ use synth_core::{
     FileKind, PlanContext, PlanError, ProjectPath, SourceFiles, Tool, ToolError, ToolRequest,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use crate::digest::digest_bytes;
 use crate::project::Project;
 
@@ -72,6 +74,8 @@ fn digest_of<T: Serialize>(answer: &T) -> Option<String> {
 /// A project that writes down what it is asked.
 pub(crate) struct Recorder<'a> {
     project: &'a Project,
+    /// The build's: when it is cancelled, nobody waits for the plan.
+    cancel: &'a CancellationToken,
     state: RefCell<State>,
 }
 
@@ -85,9 +89,10 @@ struct State {
 }
 
 impl<'a> Recorder<'a> {
-    pub(crate) fn new(project: &'a Project) -> Self {
+    pub(crate) fn new(project: &'a Project, cancel: &'a CancellationToken) -> Self {
         Self {
             project,
+            cancel,
             state: RefCell::default(),
         }
     }
@@ -152,5 +157,9 @@ impl PlanContext for Recorder<'_> {
         let answer = self.project.tool(request);
         self.keep(Question::Tool(request.clone()), digest_of(&answer));
         answer
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
     }
 }

@@ -55,6 +55,7 @@ fn plan_answer(context: &dyn PlanContext, method: &str, request: &str) -> String
         }
         host_method::LINK => reply(request, |path: ProjectPath| context.link(&path)),
         host_method::TOOL => reply(request, |tool: ToolRequest| context.tool(&tool)),
+        host_method::IS_CANCELLED => reply(request, |()| context.is_cancelled()),
         _ => written(Answer::<()>::Unknown),
     }
 }
@@ -113,7 +114,11 @@ impl<C: Channel> RemoteTarget<C> {
     /// # Errors
     /// When it can't be asked, or panics.
     pub fn describe_itself(&self) -> Result<TargetDescription, Diagnostic> {
-        self.question(method::DESCRIBE, &(), &HostSide::Nothing, None)
+        self.described(&HostSide::Nothing)
+    }
+
+    fn described(&self, host: &HostSide<'_>) -> Result<TargetDescription, Diagnostic> {
+        self.question(method::DESCRIBE, &(), host, None)
     }
 
     /// Puts a question to a plugin that is what its manifest says: a library that was exchanged,
@@ -129,7 +134,7 @@ impl<C: Channel> RemoteTarget<C> {
         A: for<'de> Deserialize<'de>,
     {
         if self.introduced.get().is_none() {
-            let said = self.describe_itself()?;
+            let said = self.described(host)?;
             let identity = |description: &TargetDescription| {
                 let TargetDescription {
                     kind,
@@ -276,7 +281,8 @@ impl<C: Channel> BuildTarget for RemoteTarget<C> {
 
     fn clean(&self, target: &TargetSpec) -> Vec<ProjectPath> {
         self.put(method::CLEAN, target, &HostSide::Nothing, Some(Vec::new()))
-            .unwrap_or_default()
+            // The engine catches it and tells the user; there is no other way to say it.
+            .unwrap_or_else(|problem| std::panic::resume_unwind(Box::new(problem)))
     }
 
     fn detect(&self, directory: &ProjectPath, context: &dyn PlanContext) -> Option<Detection> {

@@ -88,7 +88,7 @@ where
             "synth speaks interface {} and does not know `{method}`",
             answer.interface
         )),
-        Answer::Malformed { reason } => Err(format!("synth can't read `{method}`: {reason}")),
+        Answer::Malformed { reason } => Err(format!("synth can't answer `{method}`: {reason}")),
         Answer::Panicked { message, .. } => Err(format!("synth failed in `{method}`: {message}")),
     }
 }
@@ -146,6 +146,11 @@ impl PlanContext for Host<'_> {
                 reason,
             })
         })
+    }
+
+    fn is_cancelled(&self) -> bool {
+        // A host that does not know the question has nothing against going on.
+        ask(self.0, host_method::IS_CANCELLED, &()).unwrap_or(false)
     }
 }
 

@@ -67,7 +67,7 @@ struct Entry {
 
 /// What tells that a file has not changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct FileState {
+pub(crate) struct FileState {
     device: u64,
     inode: u64,
     size: u64,
@@ -76,7 +76,7 @@ struct FileState {
 }
 
 impl FileState {
-    fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),

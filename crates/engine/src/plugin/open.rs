@@ -8,6 +8,7 @@ use synth_core::abi::LoadedPlugin;
 use synth_core::protocol::{Channel, HostSide, RemoteTarget, method};
 use synth_core::{BuildTarget, Concern, Diagnostic};
 
+use super::index::FileState;
 use super::library;
 use super::process::{Guest, HostProgram, Lost};
 use super::serve::Service;
@@ -51,6 +52,42 @@ pub fn examine(
     .help("its authors bring `synth-target.json` up to date with the conformance test of the test kit"))
 }
 
+/// A library as it was when its digest was compared and its plans were looked up.
+struct Settled {
+    file: PluginFile,
+    state: Option<FileState>,
+}
+
+impl Settled {
+    fn new(file: PluginFile) -> Self {
+        let state = state_of(&file);
+        Self { file, state }
+    }
+
+    /// Another library in its place is neither the one that was pinned nor the one that what it
+    /// makes is remembered for.
+    fn check(&self) -> Result<(), Diagnostic> {
+        if state_of(&self.file) == self.state {
+            return Ok(());
+        }
+        Err(Diagnostic::error(
+            "plugin.changed",
+            format!(
+                "the library of plugin `{}` was replaced or removed meanwhile",
+                self.file.name()
+            ),
+        )
+        .concerning(Concern::Environment)
+        .cause(format!("it is `{}`", self.file.path.display()))
+        .help("run the command again, when the library is in its place"))
+    }
+}
+
+fn state_of(file: &PluginFile) -> Option<FileState> {
+    let metadata = std::fs::metadata(&file.path).ok()?;
+    Some(FileState::of(&metadata))
+}
+
 fn not_opened(file: &PluginFile, reason: &str) -> Diagnostic {
     Diagnostic::error(
         "plugin.open",
@@ -66,14 +103,14 @@ fn not_opened(file: &PluginFile, reason: &str) -> Diagnostic {
 
 /// A library in this process.
 struct Inside {
-    file: PluginFile,
+    settled: Settled,
     plugin: OnceLock<Result<LoadedPlugin, Box<Diagnostic>>>,
 }
 
 impl Inside {
     fn new(file: PluginFile) -> Self {
         Self {
-            file,
+            settled: Settled::new(file),
             plugin: OnceLock::new(),
         }
     }
@@ -82,8 +119,10 @@ impl Inside {
 impl Channel for Inside {
     fn call(&self, method: &str, request: &str, host: &HostSide<'_>) -> Result<String, Diagnostic> {
         let plugin = self.plugin.get_or_init(|| {
-            library::open(&self.file.path)
-                .map_err(|error| Box::new(not_opened(&self.file, &error.to_string())))
+            self.settled.check()?;
+            let file = &self.settled.file;
+            library::open(&file.path)
+                .map_err(|error| Box::new(not_opened(file, &error.to_string())))
         });
         match plugin {
             Ok(plugin) => Ok(plugin.call(method, request, host)),
@@ -96,7 +135,7 @@ impl Channel for Inside {
 /// costs the one target that was asked about. Those that plan are used again; a native action has
 /// one to itself, which sees the action's directories alone.
 struct Beside {
-    file: PluginFile,
+    settled: Settled,
     limits: PluginLimits,
     host: HostProgram,
     idle: Mutex<Vec<Guest>>,
@@ -105,7 +144,7 @@ struct Beside {
 impl Beside {
     fn new(file: PluginFile, limits: PluginLimits, host: HostProgram) -> Self {
         Self {
-            file,
+            settled: Settled::new(file),
             limits,
             host,
             idle: Mutex::default(),
@@ -121,13 +160,13 @@ impl Beside {
             HostSide::Plan(_) | HostSide::Nothing => (Vec::new(), Vec::new()),
         };
         let service = Service {
-            library: self.file.path.clone(),
+            library: self.settled.file.path.clone(),
             memory_bytes: self.limits.memory_bytes,
             readable,
             writable,
         };
         let (output, timeout) = (self.limits.output_bytes, self.limits.answer_timeout);
-        Guest::start(&self.host, &service, output, timeout)
+        Guest::start(&self.host, &service, output, timeout, host)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Guest>> {
@@ -142,7 +181,10 @@ impl Channel for Beside {
         let fail = |(lost, said): (Lost, String)| self.failed(method, &lost, &said);
         let mut guest = match waiting {
             Some(guest) => guest,
-            None => self.start(host).map_err(fail)?,
+            None => {
+                self.settled.check()?;
+                self.start(host).map_err(fail)?
+            }
         };
         let answer = guest.call(method, request, host, self.limits.answer_timeout);
         let answer = match answer {
@@ -167,22 +209,23 @@ impl Channel for Beside {
 
 impl Beside {
     fn failed(&self, method: &str, lost: &Lost, said: &str) -> Diagnostic {
-        let name = self.file.name();
+        let file = &self.settled.file;
+        let name = file.name();
         let during = during(method);
         let fault = |code: &str, message: String| {
             Diagnostic::error(code, message).concerning(Concern::Internal)
         };
         let report = format!(
             "this is a fault of the plugin: report it to the authors of `{}`",
-            self.file.manifest.crate_name
+            file.manifest.crate_name
         );
         let setting = |key: &str| {
-            let kind = &self.file.manifest.target.kind;
+            let kind = &file.manifest.target.kind;
             format!("or allow it more: `{key}` in `[plugins]`, `{kind} = {{ {key} = .. }}`")
         };
         let out_of_memory = said.contains("memory allocation of");
         let problem = match lost {
-            Lost::Refused(reason) => return not_opened(&self.file, reason),
+            Lost::Refused(reason) => return not_opened(file, reason),
             Lost::NotStarted(error) => {
                 return fault("plugin.process", format!("plugin `{name}` got no process"))
                     .concerning(Concern::State)

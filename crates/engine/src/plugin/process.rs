@@ -9,11 +9,10 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use synth_core::RunContext;
 use synth_core::protocol::{Ask, HostSide, host_method};
 
 use super::serve::{HEARTBEAT, Service};
-use super::wire::Frame;
+use super::wire::{Frame, sendable};
 use crate::executor::process::{Background, End};
 
 /// A process of which nothing is heard for so long is stopped, or the machine is.
@@ -82,9 +81,12 @@ impl Guest {
         service: &Service,
         output_limit: u64,
         timeout: Duration,
+        side: &HostSide<'_>,
     ) -> Result<Self, (Lost, String)> {
         let fresh = || -> io::Result<Self> {
             let (socket, other) = UnixStream::pair()?;
+            // It reads what it asked for, unless it is stopped.
+            socket.set_write_timeout(Some(SILENCE))?;
             let (reader, writer) = io::pipe()?;
             let mut arguments = host.arguments.clone();
             arguments.push(serde_json::to_string(service)?.into());
@@ -107,7 +109,7 @@ impl Guest {
             })
         };
         let mut guest = fresh().map_err(|error| (Lost::NotStarted(error), String::new()))?;
-        match guest.wait_until_open(timeout) {
+        match guest.wait_until_open(timeout, side) {
             Ok(()) => Ok(guest),
             Err(lost) => {
                 let said = guest.end();
@@ -116,13 +118,14 @@ impl Guest {
         }
     }
 
-    fn wait_until_open(&mut self, timeout: Duration) -> Result<(), Lost> {
+    fn wait_until_open(&mut self, timeout: Duration, side: &HostSide<'_>) -> Result<(), Lost> {
         let deadline = Instant::now() + timeout;
+        let mut watch = Watch::new(side, timeout);
         loop {
             match self.next(deadline, timeout)? {
                 Frame::Opened => return Ok(()),
                 Frame::Refused { message } => return Err(Lost::Refused(message)),
-                _ => self.check_output()?,
+                _ => self.check_output().and_then(|()| watch.check())?,
             }
         }
     }
@@ -145,7 +148,7 @@ impl Guest {
             match self.next(watch.deadline, timeout)? {
                 Frame::Answer { message } => return Ok(message),
                 Frame::Ask { method, message } => {
-                    let message = watch.paused(|| host.ask(&method, &message));
+                    let message = watch.paused(|| sendable(host.ask(&method, &message)));
                     self.write(&Frame::Answer { message })?;
                 }
                 Frame::Tell { method, message } => {
@@ -166,10 +169,10 @@ impl Guest {
         }
     }
 
-    /// What it printed and nobody has taken yet, at most the last of it.
+    /// What it printed and nobody has taken yet, at most the last of it. The limit is anew.
     pub(crate) fn take_output(&self) -> String {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&std::mem::take(&mut output.last)).into_owned()
+        String::from_utf8_lossy(&std::mem::take(&mut *output).last).into_owned()
     }
 
     /// Ends it; gives the last of what it printed.
@@ -205,7 +208,11 @@ impl Guest {
     }
 
     fn write(&mut self, frame: &Frame) -> Result<(), Lost> {
-        frame.write(&mut &self.socket).map_err(|_| self.ended())
+        let written = frame.write(&mut &self.socket);
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Lost::Silent,
+            _ => self.ended(),
+        })
     }
 
     fn ended(&mut self) -> Lost {
@@ -238,23 +245,22 @@ impl Drop for Guest {
 
 /// When a call is given up.
 struct Watch<'a> {
-    /// Of a native action, which has a time limit of its own.
-    run: Option<&'a dyn RunContext>,
+    host: &'a HostSide<'a>,
     deadline: Instant,
     cancelled: Option<Instant>,
 }
 
 impl<'a> Watch<'a> {
-    fn new(host: &HostSide<'a>, timeout: Duration) -> Self {
+    fn new(host: &'a HostSide<'a>, timeout: Duration) -> Self {
         /// Longer than any build.
         const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
-        let run = match host {
-            HostSide::Run(context) => Some(*context),
-            HostSide::Plan(_) | HostSide::Nothing => None,
+        // A native action has a time limit of its own.
+        let limit = match host {
+            HostSide::Run(_) => NEVER,
+            HostSide::Plan(_) | HostSide::Nothing => timeout,
         };
-        let limit = if run.is_some() { NEVER } else { timeout };
         Self {
-            run,
+            host,
             deadline: Instant::now() + limit,
             cancelled: None,
         }
@@ -269,12 +275,17 @@ impl<'a> Watch<'a> {
     }
 
     fn check(&mut self) -> Result<(), Lost> {
-        let Some(run) = self.run else { return Ok(()) };
-        if !run.is_cancelled() {
+        // Who plans has nothing to leave in good order.
+        let (is_cancelled, grace) = match self.host {
+            HostSide::Run(context) => (context.is_cancelled(), GRACE),
+            HostSide::Plan(context) => (context.is_cancelled(), Duration::ZERO),
+            HostSide::Nothing => return Ok(()),
+        };
+        if !is_cancelled {
             return Ok(());
         }
         let since = *self.cancelled.get_or_insert_with(Instant::now);
-        if since.elapsed() > GRACE {
+        if since.elapsed() >= grace {
             return Err(Lost::Cancelled);
         }
         Ok(())

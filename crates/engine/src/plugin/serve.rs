@@ -99,9 +99,18 @@ fn beat(line: &Arc<Line>) {
 fn end_with_the_other_side(line: &Arc<Line>) {
     let line = Arc::clone(line);
     std::thread::spawn(move || {
-        let mut waited = [PollFd::new(&line.socket, PollFlags::RDHUP)];
+        // A system that does not know this one tells of it without being asked.
+        #[cfg(target_os = "linux")]
+        let gone = PollFlags::RDHUP;
+        #[cfg(not(target_os = "linux"))]
+        let gone = PollFlags::HUP;
+        let mut waited = [PollFd::new(&line.socket, gone)];
         while poll(&mut waited, None) == Err(rustix::io::Errno::INTR) {}
         let own = rustix::process::getpid();
+        // What the plugin has started goes with it; a group that synth did not make stays.
+        if rustix::process::getpgrp() == own {
+            let _ = rustix::process::kill_process_group(own, rustix::process::Signal::KILL);
+        }
         let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
     });
 }

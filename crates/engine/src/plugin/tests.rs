@@ -10,8 +10,8 @@ use object::{Architecture, BinaryFormat, Endianness, SectionKind};
 use serde_json::json;
 use synth_core::{
     BuildTarget, Diagnostic, HOST_TRIPLE, INTERFACE_VERSION, MANIFEST_SECTION, Native,
-    NativeOutcome, Place, Plan, PlanContext, RunContext, TargetDescription, TargetSpec,
-    settings_schema,
+    NativeOutcome, Place, Plan, PlanContext, ProjectPath, RunContext, TargetDescription,
+    TargetSpec, settings_schema,
 };
 
 use super::*;
@@ -560,6 +560,25 @@ plugins = { a = "1" }
     [config.plugins.environment] synth.toml:15:1 `plugins` can't differ by environment
       help: move it out of `[environments.x]`
     "#);
+}
+
+#[test]
+fn a_library_that_is_replaced_meanwhile_is_not_opened() {
+    let scene = Scene::new(GREET).library("flag/greet.so", "greet", "1.0.0");
+    let registry = scene.survey().registry(&Registry::new());
+    let scene = scene.library("flag/new.so", "greet", "1.0.1");
+    fs::rename(scene.path("flag/new.so"), scene.path("flag/greet.so")).unwrap();
+    let project = crate::Project::at(scene.path("project"));
+    let target = TargetSpec::new("a", "greet", ProjectPath::default());
+    let problems = registry
+        .kind("greet")
+        .unwrap()
+        .validate(&target, project.as_ref());
+    insta::assert_snapshot!(scene.told(&problems), @"
+    [plugin.changed] the library of plugin `synth-target-greet 1.0.0` was replaced or removed meanwhile
+      note: it is `flag/greet.so`
+      help: run the command again, when the library is in its place
+    ");
 }
 
 #[test]

@@ -3,8 +3,25 @@
 
 use std::io::{self, Read, Write};
 
+use synth_core::Message;
+use synth_core::protocol::Answer;
+
 /// Longer messages are those of a plugin that has lost its mind.
 const MOST_BYTES: u32 = 256 * 1024 * 1024;
+
+/// The answer to a question, or in its place why it can't be sent.
+pub(crate) fn sendable(answer: String) -> String {
+    if u32::try_from(answer.len()).is_ok_and(|length| length <= MOST_BYTES) {
+        return answer;
+    }
+    let refusal: Answer<()> = Answer::Malformed {
+        reason: format!(
+            "the answer has {} bytes, and {MOST_BYTES} are the most that go between processes",
+            answer.len()
+        ),
+    };
+    Message::new(refusal).to_json().unwrap_or_default()
+}
 
 /// One thing said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +154,18 @@ mod tests {
             assert_eq!(Frame::read(&mut from).unwrap(), Some(frame));
         }
         assert_eq!(Frame::read(&mut from).unwrap(), None);
+    }
+
+    #[test]
+    fn an_answer_that_is_too_long_is_told_and_not_sent() {
+        assert_eq!(sendable("short".into()), "short");
+        let most = usize::try_from(MOST_BYTES).unwrap();
+        let told = sendable("x".repeat(most + 1));
+        assert!(
+            told.contains("the answer has 268435457 bytes"),
+            "{:.100}",
+            told
+        );
     }
 
     #[test]
