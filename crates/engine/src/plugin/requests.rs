@@ -29,7 +29,10 @@ impl Survey {
             Choice::Builtin => false,
             Choice::Plugin(request) => request.path.is_none(),
         });
-        let pinned = self.lock.pins().map(|(kind, _)| kind);
+        // One that came from nowhere we know is nobody's wish: a crate that happens to have the
+        // name is not fetched, and not executed, for it.
+        let pins = self.lock.pins().filter(|(_, pin)| pin.source.is_some());
+        let pinned = pins.map(|(kind, _)| kind);
         let pinned = pinned.filter(|kind| !self.names(kind));
         let kinds: BTreeSet<&str> = named.map(|(kind, _)| kind.as_str()).chain(pinned).collect();
         kinds.into_iter().map(ToOwned::to_owned).collect()

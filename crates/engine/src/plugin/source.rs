@@ -144,19 +144,34 @@ pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// An address as it is written down: what is committed and shown holds no password.
+fn without_password(address: &str) -> String {
+    match url::Url::parse(address) {
+        Ok(mut url) if url.password().is_some() => {
+            // Only addresses that can't have any refuse to lose them.
+            let _ = url.set_password(None);
+            let _ = url.set_username("");
+            url.into()
+        }
+        _ => address.to_owned(),
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Registry => formatter.write_str(REGISTRY),
             Self::Path(path) => write!(formatter, "{PATH}{}", path.display()),
             Self::File(path) => write!(formatter, "{FILE}{}", path.display()),
-            Self::Url { url, sha256 } => write!(formatter, "{url}{DIGEST}{sha256}"),
+            Self::Url { url, sha256 } => {
+                write!(formatter, "{}{DIGEST}{sha256}", without_password(url))
+            }
             Self::Git {
                 url,
                 reference,
                 commit,
             } => {
-                write!(formatter, "{GIT}{url}")?;
+                write!(formatter, "{GIT}{}", without_password(url))?;
                 match reference {
                     Some(GitReference::Branch(name)) => write!(formatter, "?branch={name}")?,
                     Some(GitReference::Tag(name)) => write!(formatter, "?tag={name}")?,
@@ -191,6 +206,12 @@ mod tests {
             let source = Source::parse(text).unwrap();
             assert_eq!(source.to_string(), text);
         }
+    }
+
+    #[test]
+    fn passwords_are_not_written_down() {
+        let source = Source::parse("git+https://me:secret@example.com/greet?tag=v1").unwrap();
+        assert_eq!(source.to_string(), "git+https://example.com/greet?tag=v1");
     }
 
     #[test]

@@ -37,7 +37,12 @@ pub(super) fn place(
             .prefix(".synth-install-")
             .permissions(mode)
             .tempfile_in(directory)?;
-        io::copy(&mut fs::File::open(&from.path)?, library.as_file_mut())?;
+        let copied =
+            crate::digest::copy_and_digest(&mut fs::File::open(&from.path)?, &mut library)?;
+        if copied.sha256 != from.sha256 {
+            // What was examined is what is installed.
+            return Err(io::Error::other("the library was changed meanwhile"));
+        }
         library.as_file().sync_all()?;
         let mut beside = tempfile::Builder::new()
             .prefix(".synth-install-")
