@@ -12,7 +12,8 @@ pub(crate) fn to(library: &Path, readable: &[PathBuf], writable: &[PathBuf]) -> 
         ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, path_beneath_rules,
     };
     /// Where libraries, time zones, certificates and the like are; no project, no home.
-    const SYSTEM: [&str; 12] = [
+    /// Of other processes nothing: their variables are the user's.
+    const SYSTEM: [&str; 17] = [
         "/usr",
         "/lib",
         "/lib32",
@@ -23,7 +24,12 @@ pub(crate) fn to(library: &Path, readable: &[PathBuf], writable: &[PathBuf]) -> 
         "/opt",
         "/nix/store",
         "/gnu/store",
-        "/proc",
+        "/proc/self",
+        "/proc/sys",
+        "/proc/cpuinfo",
+        "/proc/filesystems",
+        "/proc/meminfo",
+        "/proc/stat",
         "/sys",
     ];
     const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
