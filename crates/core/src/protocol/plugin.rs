@@ -28,8 +28,11 @@ pub fn answer(
 ) -> String {
     let call = AssertUnwindSafe(|| called(target, method, request, host));
     std::panic::catch_unwind(call).unwrap_or_else(|payload| {
+        let message = describe_panic(payload.as_ref());
+        // To drop it could panic again, and nobody would catch that.
+        std::mem::forget(payload);
         written(Answer::<()>::Panicked {
-            message: describe_panic(payload.as_ref()),
+            message,
             place: place(),
         })
     })
