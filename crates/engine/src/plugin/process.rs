@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, PipeReader, Read};
+use std::io::{self, BufReader, PipeReader, Read};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
@@ -59,6 +59,8 @@ pub(crate) enum Lost {
 pub(crate) struct Guest {
     child: Background,
     socket: UnixStream,
+    /// Reads from the socket.
+    reader: BufReader<UnixStream>,
     output: Arc<Mutex<Output>>,
     /// Told when everything that the process printed was read.
     read: Receiver<()>,
@@ -101,6 +103,7 @@ impl Guest {
             let read = listen(reader, &output);
             Ok(Self {
                 child,
+                reader: BufReader::new(socket.try_clone()?),
                 socket,
                 output,
                 read,
@@ -193,7 +196,7 @@ impl Guest {
         self.socket
             .set_read_timeout(Some(wait))
             .map_err(Lost::Nonsense)?;
-        match Frame::read(&mut &self.socket) {
+        match Frame::read(&mut self.reader) {
             Ok(Some(frame)) => Ok(frame),
             Ok(None) => Err(self.ended()),
             Err(error) => match error.kind() {

@@ -1,7 +1,9 @@
 //! The inside of a plugin's process: opens one library, takes calls from a socket, and sends what
 //! the plugin asks back over it.
 
-use std::io;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io::{self, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -12,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use synth_core::abi::LoadedPlugin;
-use synth_core::protocol::{Answer, host_method};
+use synth_core::protocol::{Answer, host_method, method};
 use synth_core::{Diagnostic, Message};
 
 use super::wire::Frame;
@@ -48,10 +50,11 @@ pub fn serve(service: &str) -> Result<(), Diagnostic> {
     };
     let service: Service = serde_json::from_str(service).map_err(|error| not_ours(&error))?;
     let socket = take_socket().map_err(|error| not_ours(&error))?;
-    let writer = socket.try_clone().map_err(|error| not_ours(&error))?;
+    let clone = || socket.try_clone().map_err(|error| not_ours(&error));
     let line = Arc::new(Line {
+        reader: Mutex::new(BufReader::new(clone()?)),
+        writer: Mutex::new(clone()?),
         socket,
-        writer: Mutex::new(writer),
     });
     beat(&line);
     end_with_the_other_side(&line);
@@ -72,6 +75,7 @@ fn take_socket() -> io::Result<UnixStream> {
 /// The socket; frames are written one at a time.
 struct Line {
     socket: UnixStream,
+    reader: Mutex<BufReader<UnixStream>>,
     writer: Mutex<UnixStream>,
 }
 
@@ -82,7 +86,8 @@ impl Line {
     }
 
     fn read(&self) -> io::Result<Option<Frame>> {
-        Frame::read(&mut &self.socket)
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        Frame::read(&mut *reader)
     }
 }
 
@@ -125,24 +130,85 @@ fn work(service: &Service, line: &Line) -> io::Result<()> {
         Err(message) => return line.write(&Frame::Refused { message }),
     };
     line.write(&Frame::Opened)?;
+    let known = RefCell::new(Known::default());
     while let Some(frame) = line.read()? {
         if let Frame::Call { method, message } = frame {
-            let message = call(&plugin, line, &method, &message);
+            known.borrow_mut().turn_to(&method, &message);
+            let message = call(&plugin, line, &known, &method, &message);
             line.write(&Frame::Answer { message })?;
         }
     }
     Ok(())
 }
 
-fn call(plugin: &LoadedPlugin, line: &Line, method: &str, message: &str) -> String {
+fn call(
+    plugin: &LoadedPlugin,
+    line: &Line,
+    known: &RefCell<Known>,
+    method: &str,
+    message: &str,
+) -> String {
     plugin.call(method, message, &|method: &str, message: &str| {
-        relay(line, method, message).unwrap_or_else(|error| {
-            let answer: Answer<()> = Answer::Malformed {
-                reason: error.to_string(),
-            };
-            Message::new(answer).to_json().unwrap_or_default()
-        })
+        if let Some(answer) = known.borrow().answer(method, message) {
+            return answer;
+        }
+        match relay(line, method, message) {
+            Ok(answer) => {
+                known.borrow_mut().keep(method, message, &answer);
+                answer
+            }
+            Err(error) => {
+                let answer: Answer<()> = Answer::Malformed {
+                    reason: error.to_string(),
+                };
+                Message::new(answer).to_json().unwrap_or_default()
+            }
+        }
     })
+}
+
+/// What the plugin learnt of the project while it validated a target, for when it plans that
+/// target next: it asks most of it again, and the two belong to one look at the project.
+#[derive(Default)]
+struct Known {
+    method: String,
+    target: String,
+    answers: HashMap<(String, String), String>,
+}
+
+impl Known {
+    /// Longer answers are asked for again.
+    const MOST_BYTES: usize = 64 * 1024;
+
+    fn turn_to(&mut self, method: &str, target: &str) {
+        let goes_on = self.method == method::VALIDATE && method == method::PLAN;
+        if !goes_on || self.target != target {
+            self.answers.clear();
+            target.clone_into(&mut self.target);
+        }
+        method.clone_into(&mut self.method);
+    }
+
+    fn answer(&self, method: &str, message: &str) -> Option<String> {
+        let question = (method.to_owned(), message.to_owned());
+        self.answers.get(&question).cloned()
+    }
+
+    fn keep(&mut self, method: &str, message: &str, answer: &str) {
+        let looks = matches!(
+            method,
+            host_method::READ
+                | host_method::KIND
+                | host_method::FILES
+                | host_method::DIRECTORIES
+                | host_method::LINK
+                | host_method::TOOL
+        );
+        if looks && answer.len() <= Self::MOST_BYTES {
+            let question = (method.to_owned(), message.to_owned());
+            self.answers.insert(question, answer.to_owned());
+        }
+    }
 }
 
 /// Sends on what the plugin asks, and waits for the answer where there is something in it.
@@ -176,4 +242,34 @@ fn limit_memory(bytes: u64) -> io::Result<()> {
     // A crash is told to the user, and leaves no file behind.
     limit(Resource::Core, 0)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_validation_asked_is_known_to_the_plan_of_the_same_target_alone() {
+        let mut known = Known::default();
+        let has = |known: &Known| known.answer(host_method::KIND, "a").is_some();
+        known.turn_to(method::VALIDATE, "t1");
+        known.keep(host_method::KIND, "a", "file");
+        known.keep(host_method::IS_CANCELLED, "", "false");
+        known.turn_to(method::PLAN, "t1");
+        assert!(has(&known));
+        assert!(known.answer(host_method::IS_CANCELLED, "").is_none());
+        for (method, target) in [
+            (method::PLAN, "t1"),
+            (method::VALIDATE, "t1"),
+            (method::PLAN, "t2"),
+        ] {
+            known.turn_to(method::VALIDATE, "t1");
+            known.keep(host_method::KIND, "a", "file");
+            if (method, target) == (method::PLAN, "t1") {
+                known.turn_to(method::REQUIREMENTS, "t1");
+            }
+            known.turn_to(method, target);
+            assert!(!has(&known), "{method} {target}");
+        }
+    }
 }
