@@ -28,45 +28,68 @@ pub(crate) struct Runs {
 /// All runs of one command.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Times {
+    rounds: Vec<Round>,
+}
+
+/// Seconds.
+#[derive(Clone, Debug)]
+struct Round {
+    /// Of each run.
     wall: Vec<f64>,
-    /// Mean of each round.
-    processor: Vec<f64>,
+    /// Of processors, for the program and those that it started, as a mean of the runs.
+    processor: f64,
 }
 
 impl Times {
     pub(crate) fn median(&self) -> Duration {
-        median(&self.wall)
-    }
-
-    /// Time of processors, of the program and those that it started.
-    pub(crate) fn processor(&self) -> Duration {
-        median(&self.processor)
+        Duration::from_secs_f64(median(&self.wall()))
     }
 
     /// Half of all runs took less than the second and more than the first.
     pub(crate) fn middle_half(&self) -> (Duration, Duration) {
-        let sorted = sorted(&self.wall);
+        let mut wall = self.wall();
+        wall.sort_by(f64::total_cmp);
         let at = |quarter: usize| {
-            let seconds = sorted.get(sorted.len() * quarter / 4);
+            let seconds = wall.get(wall.len() * quarter / 4);
             seconds.map_or(Duration::ZERO, |seconds| Duration::from_secs_f64(*seconds))
         };
         (at(1), at(3))
     }
+
+    /// How many seconds longer than `other` it took: compared round by round, which leaves out how
+    /// fast the machine was in each.
+    pub(crate) fn longer_than(&self, other: &Self) -> f64 {
+        self.compare(other, |round| median(&round.wall))
+    }
+
+    /// The same of the time of processors.
+    pub(crate) fn busier_than(&self, other: &Self) -> f64 {
+        self.compare(other, |round| round.processor)
+    }
+
+    fn compare(&self, other: &Self, figure: impl Fn(&Round) -> f64) -> f64 {
+        let rounds = self.rounds.iter().zip(&other.rounds);
+        let differences: Vec<f64> = rounds
+            .map(|(one, other)| figure(one) - figure(other))
+            .collect();
+        median(&differences)
+    }
+
+    fn wall(&self) -> Vec<f64> {
+        let rounds = self.rounds.iter();
+        rounds.flat_map(|round| round.wall.clone()).collect()
+    }
 }
 
-fn sorted(seconds: &[f64]) -> Vec<f64> {
-    let mut sorted = seconds.to_vec();
+/// 0 for none.
+fn median(figures: &[f64]) -> f64 {
+    let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted
-}
-
-fn median(seconds: &[f64]) -> Duration {
-    let sorted = sorted(seconds);
     let upper = sorted.get(sorted.len() / 2);
     let lower = sorted.get(sorted.len().saturating_sub(1) / 2);
     match (lower, upper) {
-        (Some(lower), Some(upper)) => Duration::from_secs_f64(f64::midpoint(*lower, *upper)),
-        _ => Duration::ZERO,
+        (Some(lower), Some(upper)) => f64::midpoint(*lower, *upper),
+        _ => 0.0,
     }
 }
 
@@ -115,8 +138,10 @@ pub(crate) fn measure(
             commands.len()
         );
         for (times, result) in times.iter_mut().zip(results) {
-            times.wall.extend(result.times);
-            times.processor.push(result.user + result.system);
+            times.rounds.push(Round {
+                wall: result.times,
+                processor: result.user + result.system,
+            });
         }
     }
     Ok(times)
@@ -132,20 +157,34 @@ fn read(export: &Path) -> Result<Vec<ExportedResult>> {
 mod tests {
     use super::*;
 
+    fn times(rounds: &[&[f64]]) -> Times {
+        let rounds = rounds.iter().map(|wall| Round {
+            wall: wall.to_vec(),
+            processor: 0.0,
+        });
+        Times {
+            rounds: rounds.collect(),
+        }
+    }
+
     #[test]
     fn medians_are_of_all_rounds() {
-        for (wall, expected) in [
-            (vec![], 0),
-            (vec![3.0], 3000),
-            (vec![3.0, 1.0], 2000),
-            (vec![9.0, 1.0, 2.0], 2000),
-            (vec![9.0, 1.0, 2.0, 4.0], 3000),
+        for (rounds, expected) in [
+            (&[][..], 0),
+            (&[&[3.0][..]], 3000),
+            (&[&[3.0], &[1.0]], 2000),
+            (&[&[9.0, 1.0], &[2.0]], 2000),
+            (&[&[9.0, 1.0], &[2.0, 4.0]], 3000),
         ] {
-            let times = Times {
-                wall,
-                processor: Vec::new(),
-            };
-            assert_eq!(times.median().as_millis(), expected, "{times:?}");
+            let median = times(rounds).median();
+            assert_eq!(median.as_millis(), expected, "{rounds:?}");
         }
+    }
+
+    #[test]
+    fn a_slow_round_is_slow_for_both() {
+        let fast = times(&[&[1.0, 1.0], &[7.0, 7.0], &[1.5]]);
+        let slow = times(&[&[1.5, 1.5], &[7.5, 7.5], &[9.0]]);
+        assert!((slow.longer_than(&fast) - 0.5).abs() < 1e-9);
     }
 }

@@ -51,7 +51,9 @@ const VARIANTS: [Variant; 3] = [
 enum Removed {
     /// It finds everything.
     Nothing,
-    /// Plans.
+    /// The plan of one target.
+    OnePlan,
+    /// All plans.
     Plans,
     /// Plans, outputs, results of actions, what is known of the plugin's library.
     Everything,
@@ -66,38 +68,43 @@ struct Scenario {
     runs: Runs,
 }
 
-const SCENARIOS: [Scenario; 4] = [
+const OFTEN: Runs = Runs {
+    rounds: 10,
+    runs: 10,
+};
+
+const SCENARIOS: [Scenario; 5] = [
     Scenario {
-        name: "cold build",
+        name: "build without changes",
         command: "build",
-        removed: Removed::Everything,
-        runs: Runs { rounds: 4, runs: 5 },
+        removed: Removed::Nothing,
+        runs: OFTEN,
     },
     Scenario {
-        name: "build with plans made anew",
+        name: "build with one plan made anew",
+        command: "build",
+        removed: Removed::OnePlan,
+        runs: OFTEN,
+    },
+    Scenario {
+        name: "build with all plans made anew",
         command: "build",
         removed: Removed::Plans,
-        runs: Runs {
-            rounds: 10,
-            runs: 10,
-        },
+        runs: OFTEN,
     },
     Scenario {
         name: "`synth plan`",
         command: "plan",
         removed: Removed::Nothing,
-        runs: Runs {
-            rounds: 10,
-            runs: 10,
-        },
+        runs: OFTEN,
     },
     Scenario {
-        name: "build without changes",
+        name: "cold build",
         command: "build",
-        removed: Removed::Nothing,
+        removed: Removed::Everything,
         runs: Runs {
             rounds: 10,
-            runs: 10,
+            runs: 3,
         },
     },
 ];
@@ -180,17 +187,25 @@ impl Bench<'_> {
         let directory = variant.directory;
         match removed {
             Removed::Nothing => "true".to_owned(),
+            // Whichever it is: each target's is in a file of its own.
+            Removed::OnePlan => {
+                format!(r#"sh -c 'set -- {directory}/.synth/plans/*; rm -f "$1"'"#)
+            }
             Removed::Plans => format!("rm -rf {directory}/.synth/plans"),
             Removed::Everything => format!("rm -rf {directory}/.synth {directory}/dist cache"),
         }
     }
 
+    fn prepare(&self, variant: &Variant, removed: Removed) -> Result<()> {
+        let remove = Self::remove(variant, removed);
+        let remove = Program::new("sh", ["-c", &remove]).directory(&self.directory);
+        self.shell.demand(&remove)
+    }
+
     /// Whether all variants build, each with nothing found, and leave the same.
     fn builds_the_same(&self) -> Result<bool> {
         for variant in &VARIANTS {
-            let remove = Self::remove(variant, Removed::Everything);
-            let remove = Program::new("sh", ["-c", &remove]).directory(&self.directory);
-            self.shell.demand(&remove)?;
+            self.prepare(variant, Removed::Everything)?;
             self.shell.demand(&self.synth(variant, "build"))?;
         }
         let [linked, loaded @ ..] = &VARIANTS;
@@ -212,10 +227,12 @@ impl Bench<'_> {
     fn opens_when_needed(&self) -> Result<bool> {
         let mut as_expected = true;
         for variant in &VARIANTS {
-            for (scenario, asks) in [(Removed::Plans, true), (Removed::Nothing, false)] {
-                let remove = Self::remove(variant, scenario);
-                let remove = Program::new("sh", ["-c", &remove]).directory(&self.directory);
-                self.shell.demand(&remove)?;
+            for (removed, asks) in [
+                (Removed::Plans, true),
+                (Removed::OnePlan, true),
+                (Removed::Nothing, false),
+            ] {
+                self.prepare(variant, removed)?;
                 let found = observe(
                     self.shell,
                     &self.synth(variant, "build"),
@@ -290,35 +307,23 @@ fn figures(shell: &Shell, measured: &[(&Scenario, [Times; 3])]) -> Result<String
     }
     writeln!(
         text,
-        "\nAgainst the kind linked in, of medians, and of the time of processors:\n\n\
-         | | in synth's process | isolated | processors, in synth's process | processors, isolated |\n\
-         | --- | ---: | ---: | ---: | ---: |"
+        "\nMore than with the kind linked in: the median of the rounds' differences; of the time that \
+         passed, and of the time of processors.\n\n\
+         | | {inside} | goal | {isolated} | goal | processors, {inside} | processors, {isolated} |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        inside = VARIANTS[1].name,
+        isolated = VARIANTS[2].name,
     )?;
     for (scenario, [linked, inside, isolated]) in measured {
         let cells = [
-            compared(inside.median(), linked.median()),
-            compared(isolated.median(), linked.median()),
-            compared(inside.processor(), linked.processor()),
-            compared(isolated.processor(), linked.processor()),
+            against(inside.longer_than(linked), linked),
+            verdict(inside.longer_than(linked), IN_PROCESS_GOAL),
+            against(isolated.longer_than(linked), linked),
+            verdict(isolated.longer_than(linked), ISOLATED_GOAL),
+            difference(inside.busier_than(linked)),
+            difference(isolated.busier_than(linked)),
         ];
         writeln!(text, "| {} | {} |", scenario.name, cells.join(" | "))?;
-    }
-    writeln!(text, "\nGoals, of medians:\n")?;
-    for (scenario, [linked, inside, isolated]) in measured {
-        for (name, times, goal) in [
-            (VARIANTS[1].name, inside, IN_PROCESS_GOAL),
-            (VARIANTS[2].name, isolated, ISOLATED_GOAL),
-        ] {
-            let more = times.median().saturating_sub(linked.median());
-            let verdict = if more <= goal { "met" } else { "missed" };
-            writeln!(
-                text,
-                "- {}, {name}: {} ms more, of at most {}: {verdict}.",
-                scenario.name,
-                milliseconds(more),
-                goal.as_millis()
-            )?;
-        }
     }
     Ok(text)
 }
@@ -327,8 +332,21 @@ fn milliseconds(time: Duration) -> String {
     format!("{:.1}", time.as_secs_f64() * 1000.0)
 }
 
-/// How much more than `base`: the difference and the ratio.
-fn compared(time: Duration, base: Duration) -> String {
-    let (time, base) = (time.as_secs_f64(), base.as_secs_f64());
-    format!("{:+.1} ms, × {:.2}", (time - base) * 1000.0, time / base)
+fn difference(seconds: f64) -> String {
+    format!("{:+.1} ms", seconds * 1000.0)
+}
+
+/// The difference, and how many times as long that makes it.
+fn against(seconds: f64, base: &Times) -> String {
+    let base = base.median().as_secs_f64();
+    format!("{}, × {:.2}", difference(seconds), (base + seconds) / base)
+}
+
+fn verdict(seconds: f64, goal: Duration) -> String {
+    let verdict = if seconds <= goal.as_secs_f64() {
+        "met"
+    } else {
+        "missed"
+    };
+    format!("{} ms: {verdict}", goal.as_millis())
 }

@@ -45,25 +45,24 @@ pub(crate) fn build(shell: &Shell) -> Result<Programs> {
     let build = Program::new("cargo", ["build", "--release", "--manifest-path"])
         .argument(package.join("Cargo.toml"))
         .argument("--target-dir")
-        .argument(&target);
-    shell.demand(&build)?;
-    // As `synth plugin install` compiles it.
-    let plugin = shell.benchmarks().join("plugin");
-    let build = Program::new("cargo", ["build", "--release", "--locked", "--lib"])
-        .argument("--manifest-path")
-        .argument(shell.root().join("plugins/target-command/Cargo.toml"))
-        .argument("--target-dir")
-        .argument(&plugin);
+        .argument(&target)
+        .argument("--package")
+        .argument("synth-bench")
+        .argument("--package")
+        .argument("synth-target-command");
     shell.demand(&build)?;
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let library = format!("{prefix}synth_target_command{suffix}");
+    let built = |name: &str| target.join("release").join(name);
     Ok(Programs {
-        synth: target.join("release/synth"),
-        linked: target.join("release/linked"),
-        library: plugin.join(format!("release/{prefix}synth_target_command{suffix}")),
+        synth: built("synth"),
+        linked: built("linked"),
+        library: built(&library),
     })
 }
 
-/// A crate with both programs, so that nothing but the kind is different between them.
+/// A crate with both programs and the library, so that nothing but where the kind is differs between
+/// them: they are compiled with the same versions and features of the same crates.
 fn write_package(shell: &Shell, package: &Path) -> Result<()> {
     let text = fs::read_to_string(shell.root().join("Cargo.toml"))?;
     let workspace: Table = text
