@@ -218,6 +218,7 @@ impl Workspace {
     #[allow(clippy::disallowed_types)]
     fn prepare(&self, command: &mut Command) {
         for name in [
+            "CI",
             "NO_COLOR",
             "FORCE_COLOR",
             "CLICOLOR",

@@ -142,10 +142,15 @@ pub(crate) fn panics_are_answers(isolation: Isolation) {
             "{cause}"
         );
     }
+    // This one has no place for a problem in its answer, and passes it by.
+    let clean = std::panic::AssertUnwindSafe(|| plugin.clean(&target("clean")));
+    let payload = std::panic::catch_unwind(clean).unwrap_err();
+    let problem = *payload.downcast::<Diagnostic>().unwrap();
+    let message = "plugin `synth-target-good 1.2.3` panicked in `clean`";
+    assert_eq!(told(&[problem]), [("plugin.panic", message)]);
     // These have an answer that stands for none.
     let needed: Vec<Requirement> = plugin.requirements(&target("requirements"), context.as_ref());
     assert_eq!(needed, []);
-    assert_eq!(plugin.clean(&target("clean")), []);
     assert_eq!(detected(plugin.as_ref(), "panic"), None);
     // It is as good as before.
     assert_eq!(detected(plugin.as_ref(), "found"), Some("found".to_owned()));
