@@ -1,213 +1,19 @@
-//! Plugins that misbehave: each costs its own target and nothing else, and the message names the
-//! plugin and its version.
+//! Plugins that misbehave when they are called: each costs its own target and nothing else, and the
+//! message names the plugin and its version.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-
-use crate::plugin_fixtures::{directory_with, library};
+use crate::plugin_fixtures::{broken_pipeline, build_broken, build_with, directory_with};
 use crate::workspace::{Run, Workspace, assert_run};
-
-/// A pipeline in which one target is of a broken kind, one needs that, and one has nothing to do
-/// with it.
-fn pipeline(kind: &str, settings: &str) -> Workspace {
-    let workspace = Workspace::new();
-    workspace.write(
-        "synth.toml",
-        format!(
-            "failure_strategy = \"continue\"\n\n\
-             [targets.broken]\ntype = \"{kind}\"\n{settings}\n\
-             [targets.after]\ntype = \"static\"\nsource_path = \"web\"\nneeds = [\"broken\"]\n\n\
-             [targets.site]\ntype = \"static\"\nsource_path = \"web\"\n"
-        ),
-    );
-    workspace.write(
-        "web/index.html",
-        "<!doctype html><html lang=en><title>Shop</title><p>Open</p></html>",
-    );
-    workspace
-}
-
-/// Builds it, and sees that the target that has nothing to do with the broken one was built.
-#[track_caller]
-fn build(workspace: &Workspace) -> Run {
-    let directory = workspace.beside("plugins");
-    let run = workspace.synth([
-        "build".as_ref(),
-        "--quiet".as_ref(),
-        "--plugin-dir".as_ref(),
-        directory.as_os_str(),
-    ]);
-    assert!(
-        workspace.path("dist/site/index.html").is_file(),
-        "the other target was not built: {run}"
-    );
-    assert!(!workspace.path("dist/broken").exists(), "{run}");
-    let left = workspace.files(".");
-    assert!(
-        !left.iter().any(|path| path.contains("outside")),
-        "{left:?}"
-    );
-    run
-}
-
-#[track_caller]
-fn build_with(fixture: &str) -> Run {
-    let workspace = pipeline(fixture, "");
-    directory_with(&workspace, &[fixture]);
-    build(&workspace)
-}
 
 /// Builds with the plugin that fails as it is told; it has two seconds to answer.
 #[track_caller]
 fn build_with_fault(fault: &str) -> Run {
-    let workspace = pipeline("faults", &format!("fault = \"{fault}\"\n"));
+    let workspace = broken_pipeline("faults", &format!("fault = \"{fault}\"\n"));
     workspace.append(
         "synth.toml",
         "\n[plugins]\nfaults = { version = \"1\", timeout_seconds = 2, memory_mb = 1024 }\n",
     );
     directory_with(&workspace, &["faults"]);
-    build(&workspace)
-}
-
-/// Builds with a file in the place of a plugin's library.
-#[track_caller]
-fn build_with_file(contents: &[u8]) -> Run {
-    let workspace = pipeline("greet", "");
-    let directory = directory_with(&workspace, &[]);
-    fs::write(directory.join("libsynth_target_greet.so"), contents).unwrap();
-    build(&workspace)
-}
-
-#[test]
-fn a_file_that_is_no_library() {
-    assert_run!(build_with_file(b"#!/bin/sh\necho hello\n"), @r#"
-    exit code: 3
-    ----- stderr -----
-    error[plugin.not_a_library]: `[WORKSPACE]/plugins/libsynth_target_greet.so` can't be used as a plugin
-     --> synth.toml:4:8
-      |
-    4 | type = "greet"
-      |        ^^^^^^^
-      |
-      = note: it is no shared library, or was cut off: Unknown file magic
-      = help: remove it, or install the plugin again
-    "#);
-}
-
-#[test]
-fn a_library_that_was_cut_off() {
-    let whole = fs::read(library("faults")).unwrap();
-    assert_run!(build_with_file(&whole[..whole.len() / 2]), @r#"
-    exit code: 3
-    ----- stderr -----
-    error[plugin.not_a_library]: `[WORKSPACE]/plugins/libsynth_target_greet.so` can't be used as a plugin
-     --> synth.toml:4:8
-      |
-    4 | type = "greet"
-      |        ^^^^^^^
-      |
-      = note: it is no shared library, or was cut off: Invalid ELF section header offset/size/alignment
-      = help: remove it, or install the plugin again
-    "#);
-}
-
-#[test]
-fn a_library_that_is_no_plugin() {
-    assert_run!(build_with("no-manifest"), @r#"
-    exit code: 3
-    ----- stderr -----
-    error[plugin.no_manifest]: `[WORKSPACE]/plugins/libsynth_target_no_manifest.so` can't be used as a plugin
-     --> synth.toml:4:8
-      |
-    4 | type = "no-manifest"
-      |        ^^^^^^^^^^^^^
-      |
-      = note: it is a library without a synth manifest
-      = help: a plugin is a `cdylib` with `synth_core::export_target!` in it; remove the file if it is none
-    "#);
-}
-
-#[test]
-fn a_plugin_for_another_machine() {
-    assert_run!(build_with("other-architecture"), @r#"
-    exit code: 3
-    ----- stderr -----
-    error[plugin.architecture]: plugin `synth-target-other-architecture 1.4.0` can't be used
-     --> synth.toml:4:8
-      |
-    4 | type = "other-architecture"
-      |        ^^^^^^^^^^^^^^^^^^^^
-      |
-      = note: it was built for `riscv64gc-unknown-linux-gnu`, and this synth is for `x86_64-unknown-linux-gnu`
-      = note: its library is `[WORKSPACE]/plugins/libsynth_target_other_architecture.so`
-      = help: install it on this machine, from its sources
-    "#);
-}
-
-#[test]
-fn a_plugin_of_another_major_version_of_the_interface() {
-    assert_run!(build_with("newer-major"), @r#"
-    exit code: 3
-    ----- stderr -----
-    error[plugin.interface]: plugin `synth-target-newer-major 1.4.0` can't be used
-     --> synth.toml:4:8
-      |
-    4 | type = "newer-major"
-      |        ^^^^^^^^^^^^^
-      |
-      = note: it was built with interface 1.0.0, and this synth speaks 0.1.0
-      = note: its library is `[WORKSPACE]/plugins/libsynth_target_newer_major.so`
-      = help: install a version of the plugin for this synth, or another synth
-    "#);
-}
-
-#[test]
-fn a_plugin_that_needs_a_newer_minor_version_of_the_interface() {
-    assert_run!(build_with("newer-minor-needed"), @r#"
-    exit code: 3
-    ----- stderr -----
-    error[plugin.interface]: plugin `synth-target-newer-minor-needed 1.4.0` can't be used
-     --> synth.toml:4:8
-      |
-    4 | type = "newer-minor-needed"
-      |        ^^^^^^^^^^^^^^^^^^^^
-      |
-      = note: it was built with interface 0.9.0 and needs 0.9.0, and this synth speaks 0.1.0
-      = note: its library is `[WORKSPACE]/plugins/libsynth_target_newer_minor_needed.so`
-      = help: update synth, or install an older version of the plugin
-    "#);
-}
-
-#[test]
-fn a_plugin_with_another_layout_under_the_same_version() {
-    assert_run!(build_with("layout"), @r#"
-    exit code: 3
-    ----- stderr -----
-    error[plugin.open]: plugin `synth-target-layout 1.4.0` can't be opened
-     --> synth.toml:4:8
-      |
-    4 | type = "layout"
-      |        ^^^^^^^^
-      |
-      = note: its types are not laid out as this synth's are
-      = help: install it again, built for this synth: `[WORKSPACE]/plugins/libsynth_target_layout.so`
-    "#);
-}
-
-#[test]
-fn a_plugin_that_says_what_its_manifest_does_not() {
-    assert_run!(build_with("describe-other"), @r#"
-    exit code: 3
-    ----- stderr -----
-    error[plugin.describe]: plugin `synth-target-describe-other 1.4.0` is not what its manifest says
-     --> synth.toml:4:8
-      |
-    4 | type = "describe-other"
-      |        ^^^^^^^^^^^^^^^^
-      |
-      = note: the manifest says kind `describe-other` of synth-target-describe-other 1.4.0, the library kind `describe-other-by-now` of synth-target-describe-other 1.4.0
-      = help: its authors bring `synth-target.json` up to date with the conformance test of the test kit
-    "#);
+    build_broken(&workspace)
 }
 
 #[test]
@@ -352,7 +158,7 @@ fn an_exit_in_run() {
 
 #[test]
 fn a_plugin_that_cannot_say_what_to_clean() {
-    let workspace = pipeline("describe-panic", "");
+    let workspace = broken_pipeline("describe-panic", "");
     let directory = directory_with(&workspace, &["describe-panic"]);
     let run = workspace.synth([
         "clean".as_ref(),
@@ -524,7 +330,7 @@ fn an_output_that_is_not_there() {
 
 #[test]
 fn an_undeclared_file_read_at_plan_time() {
-    let workspace = pipeline("faults", "fault = \"undeclared read\"\n");
+    let workspace = broken_pipeline("faults", "fault = \"undeclared read\"\n");
     let secret = workspace.path("web/index.html");
     workspace.append(
         "synth.toml",
@@ -534,7 +340,7 @@ fn an_undeclared_file_read_at_plan_time() {
         ),
     );
     directory_with(&workspace, &["faults"]);
-    assert_run!(build(&workspace), @r#"
+    assert_run!(build_broken(&workspace), @r#"
     exit code: 70
     ----- stderr -----
     error[plugin.panic]: plugin `synth-target-faults 1.4.0` panicked in `plan`
@@ -545,25 +351,6 @@ fn an_undeclared_file_read_at_plan_time() {
       |
       = note: a file is read that nobody was asked for: Os { code: 13, kind: PermissionDenied, message: "Permission denied" } (at faults/src/lib.rs:134)
       = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
-    "#);
-}
-
-#[test]
-fn a_library_that_others_can_write() {
-    let workspace = pipeline("faults", "");
-    let directory = directory_with(&workspace, &["faults"]);
-    let file = directory.join(library("faults").file_name().unwrap());
-    fs::set_permissions(file, fs::Permissions::from_mode(0o666)).unwrap();
-    assert_run!(build(&workspace), @r#"
-    exit code: 3
-    ----- stderr -----
-    error[plugin.insecure]: everybody can write to `[WORKSPACE]/plugins/libsynth_target_faults.so`: this plugin is not used
-     --> synth.toml:4:8
-      |
-    4 | type = "faults"
-      |        ^^^^^^^^
-      |
-      = help: if you trust what is there: `chmod o-w [WORKSPACE]/plugins/libsynth_target_faults.so`
     "#);
 }
 

@@ -26,4 +26,5 @@ mod python;
 mod real_projects;
 mod reproducible;
 mod storefront;
+mod unusable_plugins;
 mod workspace;

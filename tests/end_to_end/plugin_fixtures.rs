@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[allow(clippy::disallowed_types)]
 use std::process::Command;
 
-use crate::workspace::{Workspace, repository};
+use crate::workspace::{Run, Workspace, repository};
 
 /// A directory beside the project with these libraries of `tests/plugins` in it: `faults` is
 /// `libsynth_target_faults.so`.
@@ -51,4 +51,54 @@ pub(crate) fn built(workspace: &Path) -> PathBuf {
         "the fixtures are not built: {told}"
     );
     target.join("debug")
+}
+
+/// A pipeline in which one target is of a broken kind, one needs that, and one has nothing to do
+/// with it.
+pub(crate) fn broken_pipeline(kind: &str, settings: &str) -> Workspace {
+    let workspace = Workspace::new();
+    workspace.write(
+        "synth.toml",
+        format!(
+            "failure_strategy = \"continue\"\n\n\
+             [targets.broken]\ntype = \"{kind}\"\n{settings}\n\
+             [targets.after]\ntype = \"static\"\nsource_path = \"web\"\nneeds = [\"broken\"]\n\n\
+             [targets.site]\ntype = \"static\"\nsource_path = \"web\"\n"
+        ),
+    );
+    workspace.write(
+        "web/index.html",
+        "<!doctype html><html lang=en><title>Shop</title><p>Open</p></html>",
+    );
+    workspace
+}
+
+/// Builds it, and sees that the target that has nothing to do with the broken one was built.
+#[track_caller]
+pub(crate) fn build_broken(workspace: &Workspace) -> Run {
+    let directory = workspace.beside("plugins");
+    let run = workspace.synth([
+        "build".as_ref(),
+        "--quiet".as_ref(),
+        "--plugin-dir".as_ref(),
+        directory.as_os_str(),
+    ]);
+    assert!(
+        workspace.path("dist/site/index.html").is_file(),
+        "the other target was not built: {run}"
+    );
+    assert!(!workspace.path("dist/broken").exists(), "{run}");
+    let left = workspace.files(".");
+    assert!(
+        !left.iter().any(|path| path.contains("outside")),
+        "{left:?}"
+    );
+    run
+}
+
+#[track_caller]
+pub(crate) fn build_with(fixture: &str) -> Run {
+    let workspace = broken_pipeline(fixture, "");
+    directory_with(&workspace, &[fixture]);
+    build_broken(&workspace)
 }
