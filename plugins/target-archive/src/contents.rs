@@ -15,6 +15,9 @@ const LAST_TIME: u64 = 4_354_819_199;
 /// Bytes of the longest pattern: no path that a system knows is longer.
 const LONGEST_PATTERN: usize = 4096;
 
+/// Each pattern is looked for by itself, so that one that finds nothing is named.
+const MOST_PATTERNS: usize = 200;
+
 /// The variable that says the time of what is built (reproducible-builds.org).
 const TIME_VARIABLE: &str = "SOURCE_DATE_EPOCH";
 
@@ -285,6 +288,18 @@ fn too_long(settings: &Settings) -> Vec<Diagnostic> {
         ("include", &settings.include),
         ("exclude", &settings.exclude),
     ];
+    if let Some((key, patterns)) = lists.iter().find(|(_, list)| list.len() > MOST_PATTERNS) {
+        return vec![
+            Diagnostic::error(
+                "archive.patterns.many",
+                format!("`{key}` has {} patterns", patterns.len()),
+            )
+            .at_setting([key.to_string()])
+            .help(format!(
+                "say it in at most {MOST_PATTERNS}: `**` spans directories"
+            )),
+        ];
+    }
     let patterns = lists.into_iter().flat_map(|(key, patterns)| {
         let patterns = patterns.iter().enumerate();
         patterns.map(move |(index, pattern)| (key, index, pattern))

@@ -87,7 +87,7 @@ fn settings_that_make_no_archive_are_told_with_their_place() {
         told.extend(problems.iter().map(shown));
     }
     insta::assert_snapshot!(told.join("\n"), @r#"
-    archive.nothing at `None`: `release` has nothing to archive
+    archive.nothing at ``: `release` has nothing to archive
         name the targets whose outputs are archived: `needs = ["api"]`
         or the files: `include = ["**"]` is everything below the source directory
     archive.exclude.alone at `exclude`: `exclude` has nothing to choose from: no file is included

@@ -19,7 +19,7 @@ use crate::{BuildTarget, Diagnostic, PlanContext, ProjectPath, SourceFiles, Targ
 const MOST_ATTEMPTS: usize = 400;
 
 /// How long a kind may take over one target before it is taken to hang.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many smaller settings are tried to find the smallest that still do it.
 const MOST_SHRINKS: usize = 400;
