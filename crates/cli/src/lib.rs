@@ -98,7 +98,7 @@ pub fn main_with(kinds: impl FnOnce() -> Registry) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    ExitCode::from(commands::run(&arguments, &kinds()))
+    ExitCode::from(commands::run(&arguments, &commands::Kinds::new(kinds)))
 }
 
 /// The word that makes synth serve a plugin instead of reading its command line: for synth alone,

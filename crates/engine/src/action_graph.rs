@@ -61,8 +61,10 @@ pub(crate) struct Node {
     pub(crate) target: usize,
     pub(crate) action: Action,
     pub(crate) state: ActionState,
-    /// Actions of the same target that must have succeeded.
-    depends: Vec<ActionIndex>,
+    /// How many actions of the same target that must have succeeded have not yet.
+    waits_for: usize,
+    /// Actions of the same target that wait for it.
+    dependents: Vec<ActionIndex>,
 }
 
 /// The actions of a pipeline.
@@ -70,31 +72,52 @@ pub(crate) struct ActionGraph {
     nodes: Vec<Node>,
     /// By target: its actions, and what it needs.
     targets: Vec<TargetNode>,
+    /// Actions that may start.
+    ready: BTreeSet<ActionIndex>,
+    /// Targets whose state, or the state of one of whose actions, has changed since somebody asked.
+    touched: BTreeSet<usize>,
 }
 
 struct TargetNode {
     actions: Vec<ActionIndex>,
     needs: Vec<usize>,
+    /// How many of the targets it needs are not done.
+    waits_for: usize,
+    /// Targets that need it.
+    dependents: Vec<usize>,
+    /// How many of its actions have not succeeded.
+    unproven: usize,
     state: TargetState,
 }
 
 impl ActionGraph {
     /// The graph of checked plans, one for each target.
-    pub(crate) fn new(plans: &[Plan], targets: &TargetGraph) -> Self {
+    pub(crate) fn new<'a>(plans: impl Iterator<Item = &'a Plan>, targets: &TargetGraph) -> Self {
+        let plans: Vec<&Plan> = plans.collect();
         let mut graph = Self {
             nodes: Vec::new(),
             targets: (0..plans.len())
                 .map(|target| TargetNode {
                     actions: Vec::new(),
                     needs: targets.needs(target).to_vec(),
+                    waits_for: targets.needs(target).len(),
+                    dependents: Vec::new(),
+                    unproven: 0,
                     state: TargetState::Open,
                 })
                 .collect(),
+            ready: BTreeSet::new(),
+            touched: BTreeSet::new(),
         };
+        for target in 0..plans.len() {
+            for needed in targets.needs(target) {
+                graph.targets[*needed].dependents.push(target);
+            }
+        }
         // Actions are numbered in an order that respects needs, which makes a build of one at a
         // time a stable one.
         for target in targets.order() {
-            graph.add(*target, &plans[*target]);
+            graph.add(*target, plans[*target]);
         }
         graph
     }
@@ -108,6 +131,16 @@ impl ActionGraph {
             .map(|(position, action)| (action.id.as_str(), first + position))
             .collect();
         for action in &plan.actions {
+            self.targets[target].actions.push(self.nodes.len());
+            self.nodes.push(Node {
+                target,
+                action: action.clone(),
+                state: ActionState::Waiting,
+                waits_for: 0,
+                dependents: Vec::new(),
+            });
+        }
+        for (position, action) in plan.actions.iter().enumerate() {
             let from_inputs = action.inputs.iter().filter_map(|input| match &input.from {
                 InputSource::Output { action, .. } => indices.get(action.as_str()),
                 _ => None,
@@ -117,13 +150,29 @@ impl ActionGraph {
                 .iter()
                 .filter_map(|id| indices.get(id.as_str()));
             let depends: BTreeSet<ActionIndex> = from_inputs.chain(after).copied().collect();
-            self.targets[target].actions.push(self.nodes.len());
-            self.nodes.push(Node {
-                target,
-                action: action.clone(),
-                state: ActionState::Waiting,
-                depends: depends.into_iter().collect(),
-            });
+            self.nodes[first + position].waits_for = depends.len();
+            for before in depends {
+                self.nodes[before].dependents.push(first + position);
+            }
+        }
+        self.targets[target].unproven = plan.actions.len();
+        if self.targets[target].waits_for == 0 {
+            self.begin(target);
+        }
+    }
+
+    /// All that a target needs is done: what waits for nothing else may start.
+    fn begin(&mut self, target: usize) {
+        for index in self.targets[target].actions.clone() {
+            self.make_ready(index);
+        }
+    }
+
+    fn make_ready(&mut self, index: ActionIndex) {
+        let node = &self.nodes[index];
+        let begun = self.targets[node.target].waits_for == 0;
+        if begun && node.waits_for == 0 && node.state == ActionState::Waiting {
+            self.ready.insert(index);
         }
     }
 
@@ -149,20 +198,12 @@ impl ActionGraph {
 
     /// The first action that may start.
     pub(crate) fn next_ready(&self) -> Option<ActionIndex> {
-        (0..self.nodes.len()).find(|index| self.is_ready(*index))
+        self.ready.first().copied()
     }
 
-    fn is_ready(&self, index: ActionIndex) -> bool {
-        let node = &self.nodes[index];
-        node.state == ActionState::Waiting
-            && node
-                .depends
-                .iter()
-                .all(|before| self.nodes[*before].state.is_success())
-            && self.targets[node.target]
-                .needs
-                .iter()
-                .all(|needed| self.targets[*needed].state == TargetState::Done)
+    /// The targets for which something has changed since this was asked last, in their order.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.touched)
     }
 
     /// The one way in which an action's state changes; what follows for its target, for other
@@ -189,41 +230,52 @@ impl ActionGraph {
         );
         node.state = to;
         let target = node.target;
-        match to {
-            ActionState::Failed => self.target_transition(target, TargetState::Failed),
-            ActionState::Executed | ActionState::Cached if self.is_proven(target) => {
+        self.ready.remove(&index);
+        self.touched.insert(target);
+        if to.is_success() {
+            for dependent in self.nodes[index].dependents.clone() {
+                self.nodes[dependent].waits_for -= 1;
+                self.make_ready(dependent);
+            }
+            let node = &mut self.targets[target];
+            node.unproven -= 1;
+            if node.unproven == 0 && node.state == TargetState::Open {
                 self.target_transition(target, TargetState::Proven);
             }
-            _ => {}
+        } else if to == ActionState::Failed {
+            self.target_transition(target, TargetState::Failed);
         }
-    }
-
-    fn is_proven(&self, target: usize) -> bool {
-        self.targets[target]
-            .actions
-            .iter()
-            .all(|index| self.nodes[*index].state.is_success())
     }
 
     /// Moves a target on. Of one that failed, and of those that need it, nothing further starts.
     pub(crate) fn target_transition(&mut self, target: usize, to: TargetState) {
-        self.targets[target].state = to;
-        if to != TargetState::Failed {
+        if self.targets[target].state == to {
             return;
         }
-        for index in self.targets[target].actions.clone() {
-            if self.nodes[index].state == ActionState::Waiting {
-                self.transition(index, ActionState::Skipped);
+        self.targets[target].state = to;
+        self.touched.insert(target);
+        match to {
+            TargetState::Done => {
+                for dependent in self.targets[target].dependents.clone() {
+                    self.targets[dependent].waits_for -= 1;
+                    if self.targets[dependent].waits_for == 0 {
+                        self.begin(dependent);
+                    }
+                }
             }
-        }
-        let dependents: Vec<usize> = (0..self.targets.len())
-            .filter(|other| {
-                let other = &self.targets[*other];
-                other.needs.contains(&target) && other.state == TargetState::Open
-            })
-            .collect();
-        for dependent in dependents {
-            self.target_transition(dependent, TargetState::Failed);
+            TargetState::Failed => {
+                for index in self.targets[target].actions.clone() {
+                    if self.nodes[index].state == ActionState::Waiting {
+                        self.transition(index, ActionState::Skipped);
+                    }
+                }
+                for dependent in self.targets[target].dependents.clone() {
+                    if self.targets[dependent].state == TargetState::Open {
+                        self.target_transition(dependent, TargetState::Failed);
+                    }
+                }
+            }
+            TargetState::Open | TargetState::Proven => {}
         }
     }
 
@@ -265,7 +317,7 @@ mod tests {
             TargetSpec::new("a", "any", ProjectPath::root()),
             TargetSpec::new("b", "any", ProjectPath::root()).need("a"),
         ];
-        ActionGraph::new(&plans, &TargetGraph::new(&targets).unwrap())
+        ActionGraph::new(plans.iter(), &TargetGraph::new(&targets).unwrap())
     }
 
     #[test]

@@ -1,29 +1,33 @@
 //! A build from its beginning to its report: the workspace locked, targets validated and planned,
 //! the schedule run, every target reported.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use synth_core::{Diagnostic, Plan};
+use synth_core::{Diagnostic, Plan, TargetSpec};
 use tokio_util::sync::CancellationToken;
 
 use crate::Registry;
 use crate::action_graph::ActionGraph;
-use crate::commit::Outputs;
+use crate::commit::{Declaration, OutputPlace, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
 use crate::graph::TargetGraph;
+use crate::index::{self, Built, Earlier, Gathering, Watched};
 use crate::plan_cache::PlanCache;
 use crate::plans::{self, Answer, is_fault_of_kind};
 use crate::project::Project;
 use crate::report::{BuildReport, REPORT_VERSION, TargetReport};
 use crate::schedule::{Finished, PlannedTarget, Schedule, Workshop};
-use crate::state::State;
+use crate::settled::Settlement;
+use crate::state::{State, WorkspaceLock};
 use crate::store::Store;
 use crate::target_report::{milliseconds, target_report};
+use crate::tree::Tree;
 use crate::work::WorkDirectory;
 
 /// How a build is to be done.
@@ -41,6 +45,11 @@ pub struct BuildOptions {
     pub kill: CancellationToken,
     /// Is told what happens.
     pub observer: Arc<dyn Observer>,
+    /// What an earlier build of the same request left behind, which this one continues and
+    /// replaces; none to look at everything, and leave nothing behind.
+    pub earlier: Option<Arc<Earlier>>,
+    /// What was read to know the pipeline and its kinds.
+    pub watched: Watched,
 }
 
 impl Default for BuildOptions {
@@ -52,6 +61,8 @@ impl Default for BuildOptions {
             cancel: CancellationToken::new(),
             kill: CancellationToken::new(),
             observer: Arc::new(()),
+            earlier: None,
+            watched: Watched::default(),
         }
     }
 }
@@ -108,13 +119,21 @@ pub fn plan_pipeline(
     let project = Project::new(pipeline, &default_store_directory());
     let answers = plans::ask(
         pipeline,
+        &pipeline.targets.iter().collect::<Vec<_>>(),
         registry,
         &project,
         None,
         &CancellationToken::new(),
     );
     let mut problems: Vec<Diagnostic> = problems(&answers).cloned().collect();
-    problems.extend(path_problems(pipeline, &answers));
+    let answered = pipeline.targets.iter().zip(&answers);
+    let places: Places = answered
+        .filter_map(|(target, answer)| {
+            let place = OutputPlace::of(target, answer.plan.as_ref()?);
+            Some((target.name.clone(), place))
+        })
+        .collect();
+    problems.extend(path_problems(pipeline, &places));
     if problems.iter().any(Diagnostic::is_error) {
         return Err(problems);
     }
@@ -139,27 +158,42 @@ pub async fn build(
     let started = Instant::now();
     let build = build_name();
     let state = open_state(&pipeline.root)?;
-    let _lock = state
-        .lock(options.observer.as_ref(), &options.cancel)
-        .await
-        .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?
-        .ok_or(BuildError::Cancelled)?;
+    let (_lock, earlier) = lock(pipeline, options, &state).await?;
     let plan_cache = PlanCache::new(state.clone(), options.use_cache);
     let workshop = open_workshop(pipeline, options, state, &build)?;
-    for path in &pipeline.output_paths {
-        workshop.outputs.clear_leftovers(path);
-    }
-    let answers = ask(pipeline, registry, &workshop, plan_cache).await?;
-    let targets = planned_targets(pipeline, registry, &workshop, answers)?;
-    let plans: Vec<Plan> = targets.iter().map(|target| target.plan.clone()).collect();
+    workshop.outputs.clear_leftovers(&pipeline.output_paths);
     let target_graph = TargetGraph::new(&pipeline.targets)
         .map_err(|error| BuildError::Invalid(error.into_diagnostics(pipeline)))?;
-    let graph = ActionGraph::new(&plans, &target_graph);
+    let known = earlier.as_deref().and_then(Earlier::contents);
+    let known = known.filter(|_| options.use_cache);
+    if let Some((contents, _)) = &known {
+        let digests = index::digests(contents, &pipeline.root);
+        workshop.project.digests().remember(digests);
+    }
+    let mut settled = known.as_ref().map_or_else(Settlement::default, |known| {
+        Settlement::of(pipeline, &target_graph, known, &workshop.store)
+    });
+    let cache = Arc::new(plan_cache);
+    let mut answers = ask(pipeline, registry, &workshop, &cache, &settled).await?;
+    if settled.is_upset_by(pipeline, &answers) {
+        settled = Settlement::default();
+        answers = ask(pipeline, registry, &workshop, &cache, &settled).await?;
+    }
+    let targets = planned_targets(pipeline, registry, &workshop, answers, settled)?;
+    workshop.project.planning_is_over();
+    let graph = ActionGraph::new(targets.iter().map(|target| &target.plan), &target_graph);
     options.observer.notify(&Event::Planned {
         targets: targets.len(),
         actions: graph.len(),
     });
-    let (reports, faults) = run(pipeline, &targets, graph, workshop, &options.observer).await;
+    let shop = Arc::clone(&workshop);
+    let ran = run(pipeline, &targets, graph, shop, &options.observer).await;
+    if let Some(earlier) = &earlier {
+        keep_index(pipeline, options, &workshop, &targets, &ran, earlier);
+    }
+    let Ran {
+        reports, faults, ..
+    } = ran;
     Ok(BuildReport {
         version: REPORT_VERSION,
         build,
@@ -175,14 +209,31 @@ pub async fn build(
     })
 }
 
+/// Holds the workspace, and compares with what an earlier build of it left behind.
+async fn lock(
+    pipeline: &Pipeline,
+    options: &BuildOptions,
+    state: &State,
+) -> Result<(WorkspaceLock, Option<Arc<Earlier>>), BuildError> {
+    let earlier = options.earlier.clone();
+    if let Some(lock) = earlier.as_deref().and_then(Earlier::take_lock) {
+        return Ok((lock, earlier));
+    }
+    let lock = state
+        .lock(options.observer.as_ref(), &options.cancel)
+        .await
+        .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?
+        .ok_or(BuildError::Cancelled)?;
+    let earlier = earlier.map(|earlier| Arc::new(earlier.look_again()));
+    Ok((lock, earlier))
+}
+
+/// Where targets leave their outputs, by name.
+type Places = HashMap<String, OutputPlace>;
+
 /// What is wrong with the output paths of targets that turned out to use theirs.
-fn path_problems(pipeline: &Pipeline, answers: &[Answer]) -> Vec<Diagnostic> {
-    let uses_its_own = |name: &str| {
-        let mut planned = pipeline.targets.iter().zip(answers);
-        let target = planned.find(|(target, _)| target.name == name);
-        let plan = target.and_then(|(_, answer)| answer.plan.as_ref());
-        plan.is_some_and(|plan| !plan.in_place)
-    };
+fn path_problems(pipeline: &Pipeline, places: &Places) -> Vec<Diagnostic> {
+    let uses_its_own = |name: &str| places.get(name).is_some_and(|place| !place.in_place);
     let problems = pipeline.default_path_problems(uses_its_own);
     problems.cloned().collect()
 }
@@ -191,18 +242,33 @@ fn problems(answers: &[Answer]) -> impl Iterator<Item = &Diagnostic> {
     answers.iter().flat_map(|answer| &answer.problems)
 }
 
-/// Asks the kinds, where that may block. One that can be stopped is, when the build is.
+/// Asks the kinds of the targets that are not settled, where that may block. A kind that can be
+/// stopped is, when the build is.
 async fn ask(
     pipeline: &Pipeline,
     registry: &Registry,
     workshop: &Workshop,
-    cache: PlanCache,
+    cache: &Arc<PlanCache>,
+    settled: &Settlement,
 ) -> Result<Vec<Answer>, BuildError> {
     let root = pipeline.root.clone();
+    let open = settled.open(pipeline);
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
     let (pipeline, registry) = (pipeline.clone(), registry.clone());
     let (project, cancel) = (Arc::clone(&workshop.project), workshop.cancel.clone());
+    let cache = Arc::clone(cache);
     let asked = tokio::task::spawn_blocking(move || {
-        plans::ask(&pipeline, &registry, &project, Some(&cache), &cancel)
+        let targets: Vec<&TargetSpec> = open.iter().map(|index| &pipeline.targets[*index]).collect();
+        plans::ask(
+            &pipeline,
+            &targets,
+            &registry,
+            &project,
+            Some(&cache),
+            &cancel,
+        )
     });
     let answers = asked.await.map_err(|error| unusable(&root, &error))?;
     if workshop.cancel.is_cancelled() {
@@ -218,20 +284,31 @@ fn planned_targets(
     registry: &Registry,
     workshop: &Workshop,
     answers: Vec<Answer>,
+    mut settled: Settlement,
 ) -> Result<Vec<PlannedTarget>, BuildError> {
     let goes_on = pipeline.failure_strategy == FailureStrategy::Continue;
     let stops =
         |problem: &Diagnostic| problem.is_error() && !(goes_on && is_fault_of_kind(problem));
+    let open = settled.open(pipeline);
+    let asked = open.iter().map(|index| &pipeline.targets[*index]);
+    let planned: Vec<(&TargetSpec, &Plan)> = asked
+        .zip(&answers)
+        .filter_map(|(target, answer)| Some((target, answer.plan.as_ref()?)))
+        .collect();
+    let mut places: Places = planned
+        .iter()
+        .map(|(target, plan)| (target.name.clone(), OutputPlace::of(target, plan)))
+        .collect();
+    places.extend(settled.places());
     let mut all: Vec<Diagnostic> = problems(&answers).cloned().collect();
-    all.extend(path_problems(pipeline, &answers));
-    let planned = pipeline.targets.iter().zip(&answers);
-    let planned = planned.filter_map(|(target, answer)| Some((target, answer.plan.as_ref()?)));
-    workshop
-        .project
-        .in_place()
-        .declare(pipeline, planned.clone());
+    all.extend(path_problems(pipeline, &places));
+    let declarations = pipeline.targets.iter().filter_map(|target| {
+        let place = places.get(&target.name)?.clone();
+        Some(Declaration { target, place })
+    });
+    workshop.project.in_place().declare(pipeline, declarations);
     if !all.iter().any(stops) {
-        let replacing = planned.filter(|(_, plan)| !plan.in_place);
+        let replacing = planned.iter().filter(|(_, plan)| !plan.in_place);
         all.extend(replacing.filter_map(|(target, _)| {
             let problem = workshop.outputs.check(target)?;
             Some(pipeline.locate(&target.name, problem))
@@ -240,17 +317,27 @@ fn planned_targets(
     if all.iter().any(stops) {
         return Err(BuildError::Invalid(all));
     }
-    let targets = pipeline.targets.iter().zip(answers);
+    let mut answers = answers.into_iter();
+    let targets = pipeline.targets.iter().enumerate();
     Ok(targets
-        .filter_map(|(spec, answer)| {
-            Some(PlannedTarget {
-                spec: spec.clone(),
-                kind: Arc::clone(registry.kind(&spec.kind)?),
-                plan: answer.plan.unwrap_or_default(),
-                problems: answer.problems,
-            })
+        .filter_map(|(index, spec)| {
+            let settled = settled.take(index);
+            let answer = match &settled {
+                Some(_) => None,
+                None => Some(answers.next()?),
+            };
+            let kind = Arc::clone(registry.kind(&spec.kind)?);
+            Some(PlannedTarget::new(spec.clone(), kind, answer, settled))
         })
         .collect())
+}
+
+/// What a build came to.
+struct Ran {
+    reports: Vec<TargetReport>,
+    faults: Vec<Diagnostic>,
+    /// What each target exports, if it was proven.
+    trees: Vec<Option<Tree>>,
 }
 
 async fn run(
@@ -259,8 +346,9 @@ async fn run(
     graph: ActionGraph,
     workshop: Arc<Workshop>,
     observer: &Arc<dyn Observer>,
-) -> (Vec<TargetReport>, Vec<Diagnostic>) {
-    let mut reports: Vec<Option<TargetReport>> = vec![None; targets.len()];
+) -> Ran {
+    let settled = |target: &PlannedTarget| Some(target.settled.as_ref()?.report.clone());
+    let mut reports: Vec<Option<TargetReport>> = targets.iter().map(settled).collect();
     let mut on_target = |finished: &Finished<'_>| {
         let report = target_report(pipeline, &targets[finished.index], finished);
         observer.notify(&Event::TargetFinished {
@@ -268,10 +356,82 @@ async fn run(
         });
         reports[finished.index] = Some(report);
     };
-    let faults = Schedule::new(pipeline, targets, graph, workshop, &mut on_target)
-        .run()
-        .await;
-    (reports.into_iter().flatten().collect(), faults)
+    let mut schedule = Schedule::new(pipeline, targets, graph, workshop, &mut on_target);
+    let faults = schedule.run().await;
+    let records = std::mem::take(&mut schedule.records);
+    drop(schedule);
+    Ran {
+        faults,
+        reports: reports.into_iter().flatten().collect(),
+        trees: records.into_iter().map(|record| record.tree).collect(),
+    }
+}
+
+/// Keeps what the build saw and left for the next one.
+fn keep_index(
+    pipeline: &Pipeline,
+    options: &BuildOptions,
+    workshop: &Workshop,
+    targets: &[PlannedTarget],
+    ran: &Ran,
+    earlier: &Earlier,
+) {
+    let common = options.watched.facts(&pipeline.root);
+    let (Some(common), Some(root)) = (common, pipeline.root.to_str()) else {
+        return;
+    };
+    if !ran.faults.is_empty() || ran.reports.len() != targets.len() {
+        return;
+    }
+    let all = targets.iter().zip(&ran.reports).zip(&ran.trees);
+    let built: Vec<Built<'_>> = all
+        .filter(|((target, report), _)| target.settled.is_none() && report.status.is_success())
+        .filter_map(|((target, report), tree)| {
+            Some(Built {
+                spec: &target.spec,
+                plan: &target.plan,
+                dialogue: target.dialogue.as_ref(),
+                exports: workshop.store.put_tree(tree.as_ref()?).ok()?,
+                report,
+            })
+        })
+        .collect();
+    let settled = targets.iter().filter(|target| target.settled.is_some());
+    let settled: Vec<&str> = settled.map(|target| target.spec.name.as_str()).collect();
+    let gathering = Gathering {
+        project: &workshop.project,
+        outputs: &workshop.outputs,
+    };
+    let known = earlier.contents();
+    let known = known.as_ref().map(|(contents, verdicts)| (contents, *verdicts));
+    let mut contents = index::gather(&gathering, common, &built, known, &settled);
+    let order: HashMap<&str, usize> = targets
+        .iter()
+        .enumerate()
+        .map(|(index, target)| (target.spec.name.as_str(), index))
+        .collect();
+    contents
+        .entries
+        .sort_by_key(|entry| order.get(entry.name.as_ref()).copied());
+    contents.pipeline = pipeline.name.as_str().into();
+    contents.environment = pipeline.environment.as_deref().map(Into::into);
+    contents.diagnostics = serde_json::to_string(&pipeline.warnings)
+        .unwrap_or_default()
+        .into();
+    contents.root = root.into();
+    contents.targets = targets.len();
+    let places = targets.iter().map(|target| {
+        let place = target.place();
+        index::Place {
+            name: target.spec.name.as_str().into(),
+            in_place: place.in_place,
+            patterns: place
+                .patterns
+                .map(|patterns| patterns.into_iter().map(Into::into).collect()),
+        }
+    });
+    contents.places = places.collect();
+    earlier.keep(&contents);
 }
 
 /// Opens a workspace's state.
@@ -330,7 +490,7 @@ fn unusable(path: &Path, error: &dyn std::error::Error) -> BuildError {
 }
 
 /// A name that sorts by time: UTC to the microsecond, and the process.
-fn build_name() -> String {
+pub(crate) fn build_name() -> String {
     let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap_or_default();
     format!(
         "{}-{}",

@@ -90,7 +90,8 @@ impl Cleaning<'_> {
 
     fn remove_target(&mut self, target: &TargetSpec, registry: &Registry) {
         let pipeline = self.pipeline;
-        self.outputs.clear_leftovers(&target.output_path);
+        self.outputs
+            .clear_leftovers(std::slice::from_ref(&target.output_path));
         let of_target = |problem: &Diagnostic| problem.target.as_ref() == Some(&target.name);
         if !self.problems.iter().any(of_target) {
             match self.outputs.remove(target) {

@@ -53,13 +53,16 @@ impl PlanCache {
         target: &TargetSpec,
         kind: &Kind,
         project: &Project,
-    ) -> Option<Planned> {
+    ) -> Option<(Planned, Dialogue)> {
         if !self.used {
             return None;
         }
         let key = key(target, kind)?;
         let record = read(&self.path(target)).filter(|record| record.key == key)?;
-        record.dialogue.holds(project).then_some(record.planned)
+        let Record {
+            dialogue, planned, ..
+        } = record;
+        dialogue.holds(project).then_some((planned, dialogue))
     }
 
     /// Keeps a plan for the next build. One that can't be kept is made anew.
@@ -67,7 +70,7 @@ impl PlanCache {
         &self,
         target: &TargetSpec,
         kind: &Kind,
-        dialogue: Dialogue,
+        dialogue: &Dialogue,
         planned: &Planned,
     ) {
         let Some(key) = key(target, kind) else {
@@ -75,7 +78,7 @@ impl PlanCache {
         };
         let record = Record {
             key,
-            dialogue,
+            dialogue: dialogue.clone(),
             planned: planned.clone(),
         };
         if let Some(text) = text_of(&record) {

@@ -10,27 +10,30 @@ use crate::kind::Kind;
 use crate::plan_cache::{PlanCache, Planned};
 use crate::plan_check::check;
 use crate::project::Project;
-use crate::recorded::Recorder;
+use crate::recorded::{Dialogue, Recorder};
 
 /// What a target's kind has to say of it, each problem at its place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     /// Problems, and warnings beside those of the plan.
     pub(crate) problems: Vec<Diagnostic>,
     /// None when one of the problems is an error.
     pub(crate) plan: Option<Plan>,
+    /// What was asked of the project for it; none when that can't be relied on.
+    pub(crate) dialogue: Option<Dialogue>,
 }
 
-/// Asks for every target of a pipeline, in its order, until it is cancelled. A plan that `cache`
+/// Asks for targets of a pipeline, in the given order, until it is cancelled. A plan that `cache`
 /// knows is not asked for.
 pub(crate) fn ask(
     pipeline: &Pipeline,
+    targets: &[&TargetSpec],
     registry: &Registry,
     project: &Project,
     cache: Option<&PlanCache>,
     cancel: &CancellationToken,
 ) -> Vec<Answer> {
-    let targets = pipeline.targets.iter();
+    let targets = targets.iter();
     targets
         .take_while(|_| !cancel.is_cancelled())
         .map(|target| {
@@ -45,16 +48,18 @@ pub(crate) fn ask(
                     .collect()
             };
             match planned {
-                Ok(Planned { warnings, mut plan }) => {
+                Ok((Planned { warnings, mut plan }, dialogue)) => {
                     plan.warnings = locate(plan.warnings);
                     Answer {
                         problems: locate(warnings),
                         plan: Some(plan),
+                        dialogue,
                     }
                 }
                 Err(problems) => Answer {
                     problems: locate(problems),
                     plan: None,
+                    dialogue: None,
                 },
             }
         })
@@ -110,12 +115,12 @@ fn planned(
     project: &Project,
     cache: Option<&PlanCache>,
     cancel: &CancellationToken,
-) -> Result<Planned, Vec<Diagnostic>> {
+) -> Result<(Planned, Option<Dialogue>), Vec<Diagnostic>> {
     let known = cache.and_then(|cache| cache.recall(target, kind, project));
-    if let Some(Planned { warnings, plan }) = known
+    if let Some((Planned { warnings, plan }, dialogue)) = known
         && let Ok(plan) = check(target, kind.description(), plan)
     {
-        return Ok(Planned { warnings, plan });
+        return Ok((Planned { warnings, plan }, Some(dialogue)));
     }
     let context = Recorder::new(project, cancel);
     let mut problems = kind.validate(target, &context);
@@ -131,10 +136,11 @@ fn planned(
             };
             // A plan that was given up half way is none for the next build.
             let cache = cache.filter(|_| !cancel.is_cancelled());
-            if let (Some(cache), Some(dialogue)) = (cache, context.into_dialogue()) {
+            let dialogue = context.into_dialogue();
+            if let (Some(cache), Some(dialogue)) = (cache, &dialogue) {
                 cache.keep(target, kind, dialogue, &planned);
             }
-            Ok(planned)
+            Ok((planned, dialogue))
         }
         Err(found) => {
             problems.extend(found);

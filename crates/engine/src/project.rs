@@ -6,9 +6,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use synth_core::{
     Digest, FileKind, PlanContext, PlanError, ProjectPath, SourceFiles, Tool, ToolError,
     ToolRequest,
@@ -18,6 +17,8 @@ use crate::build::default_store_directory;
 use crate::commit::{InPlace, is_staging};
 use crate::config::Pipeline;
 use crate::digest::FileDigests;
+use crate::index::stamp::{Stamp, file_clock};
+use crate::patterns::PathPatterns;
 use crate::tools;
 use crate::tree::{FileEntry, Origin, Tree, TreeEntry};
 
@@ -35,6 +36,8 @@ pub struct Project {
     /// The store, which is no source either where it lies inside the project.
     store: PathBuf,
     digests: FileDigests,
+    /// What patterns chose: one look in a build.
+    listings: Mutex<Listings>,
     tools: Mutex<HashMap<ToolRequest, Result<Tool, ToolError>>>,
 }
 
@@ -59,6 +62,7 @@ impl Project {
             // A store that is not there yet is not found among the sources either.
             store: fs::canonicalize(store).unwrap_or_else(|_| store.to_owned()),
             digests: FileDigests::default(),
+            listings: Mutex::default(),
             tools: Mutex::default(),
         })
     }
@@ -68,12 +72,21 @@ impl Project {
         &self.in_place
     }
 
-    fn disk_path(&self, path: &ProjectPath) -> PathBuf {
+    /// The project's directory, absolute.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn digests(&self) -> &FileDigests {
+        &self.digests
+    }
+
+    pub(crate) fn disk_path(&self, path: &ProjectPath) -> PathBuf {
         self.root.join(path.as_str())
     }
 
     /// Where a file is, links followed, which is inside the project.
-    fn real_path(&self, path: &ProjectPath) -> Result<PathBuf, PlanError> {
+    pub(crate) fn real_path(&self, path: &ProjectPath) -> Result<PathBuf, PlanError> {
         if self.in_place.is_output(path.as_str()) {
             return Err(PlanError::NotFound { path: path.clone() });
         }
@@ -128,6 +141,7 @@ impl Project {
             reason: error.to_string(),
         })?;
         let disk = self.disk_path(&path);
+        let looked = file_clock();
         let metadata = fs::symlink_metadata(&disk).map_err(|error| plan_error(&path, &error))?;
         if metadata.is_dir() {
             return Ok(TreeEntry::Directory(Tree::default()));
@@ -139,18 +153,47 @@ impl Project {
                 .map(TreeEntry::Symlink)
                 .map_err(|_| not_utf8(&path, "the link's target"));
         }
-        let digest = self
+        let hashed = self
             .digests
-            .digest(&disk)
+            .hashed_file(&disk, &metadata, looked)
             .map_err(|error| plan_error(&path, &error))?;
         Ok(TreeEntry::File(FileEntry {
-            digest,
+            digest: hashed.digest,
             executable: metadata.permissions().mode() & 0o111 != 0,
             origin: Origin::Disk(disk),
         }))
     }
 
-    fn list(&self, files: &SourceFiles) -> Result<Listing, PlanError> {
+    /// What patterns choose, as it was when they were first asked for in this build.
+    pub(crate) fn listing(&self, files: &SourceFiles) -> Result<Arc<Listing>, PlanError> {
+        if let Some(listing) = self.listings().now.get(files) {
+            return Ok(Arc::clone(listing));
+        }
+        let listing = Arc::new(self.list_now(files)?);
+        let mut listings = self.listings();
+        listings.now.insert(files.clone(), Arc::clone(&listing));
+        Ok(listing)
+    }
+
+    /// What patterns chose while targets were planned.
+    pub(crate) fn planned_listing(&self, files: &SourceFiles) -> Option<Arc<Listing>> {
+        let listings = self.listings();
+        let planned = listings.planned.get(files);
+        planned.or_else(|| listings.now.get(files)).cloned()
+    }
+
+    /// All is planned, and it is known which files are outputs: patterns are looked at again.
+    pub(crate) fn planning_is_over(&self) {
+        let mut listings = self.listings();
+        listings.planned = std::mem::take(&mut listings.now);
+    }
+
+    fn listings(&self) -> MutexGuard<'_, Listings> {
+        self.listings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What patterns choose.
+    pub(crate) fn list_now(&self, files: &SourceFiles) -> Result<Listing, PlanError> {
         let patterns = Patterns::new(files)?;
         let mut found = Listing::default();
         self.walk(&files.root, "", &patterns, &mut found)?;
@@ -166,8 +209,11 @@ impl Project {
         patterns: &Patterns,
         found: &mut Listing,
     ) -> Result<(), PlanError> {
-        let entries = fs::read_dir(self.disk_path(directory))
-            .map_err(|error| plan_error(directory, &error))?;
+        let disk = self.disk_path(directory);
+        let looked = file_clock();
+        let stamp = Stamp::followed(&disk).map_err(|error| plan_error(directory, &error))?;
+        found.looked_at.push((directory.clone(), stamp, looked));
+        let entries = fs::read_dir(disk).map_err(|error| plan_error(directory, &error))?;
         for entry in entries {
             let entry = entry.map_err(|error| plan_error(directory, &error))?;
             let name = entry.file_name();
@@ -255,11 +301,11 @@ impl PlanContext for Project {
     }
 
     fn files(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
-        Ok(self.list(files)?.files)
+        Ok(self.listing(files)?.files.clone())
     }
 
     fn directories(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
-        Ok(self.list(files)?.directories)
+        Ok(self.listing(files)?.directories.clone())
     }
 
     fn link(&self, path: &ProjectPath) -> Result<Option<String>, PlanError> {
@@ -308,13 +354,22 @@ fn not_utf8(path: &ProjectPath, what: &str) -> PlanError {
     }
 }
 
+/// What patterns chose, each looked at once, and again when all is planned.
+#[derive(Debug, Default)]
+struct Listings {
+    planned: HashMap<SourceFiles, Arc<Listing>>,
+    now: HashMap<SourceFiles, Arc<Listing>>,
+}
+
 /// What patterns chose, relative to their root.
-#[derive(Default)]
-struct Listing {
-    files: Vec<String>,
-    directories: Vec<String>,
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) files: Vec<String>,
+    pub(crate) directories: Vec<String>,
     /// How many files were passed over because a target has put them there.
     outputs: usize,
+    /// The directories that were read, as they were before, and when that was.
+    pub(crate) looked_at: Vec<(ProjectPath, Stamp, i64)>,
 }
 
 impl Listing {
@@ -325,8 +380,8 @@ impl Listing {
 
 /// The patterns of a [`SourceFiles`], compiled.
 struct Patterns {
-    include: Option<GlobSet>,
-    exclude: GlobSet,
+    include: Option<PathPatterns>,
+    exclude: PathPatterns,
 }
 
 impl Patterns {
@@ -334,11 +389,11 @@ impl Patterns {
         let include = if files.include.is_empty() {
             None
         } else {
-            Some(glob_set(&files.include)?)
+            Some(PathPatterns::new(&files.include)?)
         };
         Ok(Self {
             include,
-            exclude: glob_set(&files.exclude)?,
+            exclude: PathPatterns::new(&files.exclude)?,
         })
     }
 
@@ -351,26 +406,6 @@ impl Patterns {
     fn excludes(&self, path: &str) -> bool {
         self.exclude.is_match(path)
     }
-}
-
-/// Globs in which `*` stays within a component, and a directory means what is below it.
-pub(crate) fn glob_set(patterns: &[String]) -> Result<GlobSet, PlanError> {
-    let wrong = |pattern: &str, error: &globset::Error| PlanError::Pattern {
-        pattern: pattern.to_owned(),
-        reason: error.kind().to_string(),
-    };
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        if let Some(problem) = PlanError::of_long_pattern(pattern) {
-            return Err(problem);
-        }
-        let trimmed = pattern.trim_start_matches("./").trim_end_matches('/');
-        for text in [trimmed.to_owned(), format!("{trimmed}/**")] {
-            let glob = GlobBuilder::new(&text).literal_separator(true).build();
-            set.add(glob.map_err(|error| wrong(pattern, &error))?);
-        }
-    }
-    set.build().map_err(|error| wrong("", &error))
 }
 
 #[cfg(test)]
@@ -389,18 +424,6 @@ mod tests {
         let all = SourceFiles::below(ProjectPath::root());
         assert!(project.files(&all).is_err());
         assert_eq!(project.files(&all.exclude(["b*"])).unwrap(), ["a.txt"]);
-    }
-
-    #[test]
-    fn a_pattern_that_is_too_long_is_an_error_at_once() {
-        let error = glob_set(&["a".repeat(50_000)]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "`{}...` is not a valid pattern: it is longer than 4096 bytes",
-                "a".repeat(40)
-            )
-        );
     }
 
     #[test]

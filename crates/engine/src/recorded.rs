@@ -17,7 +17,7 @@ use crate::project::Project;
 /// A question to the project.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Question {
+pub(crate) enum Question {
     Read(ProjectPath),
     Kind(ProjectPath),
     Files(SourceFiles),
@@ -28,11 +28,11 @@ enum Question {
 
 /// A question with the digest of its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Answered {
+pub(crate) struct Answered {
     #[serde(rename = "q")]
-    question: Question,
+    pub(crate) question: Question,
     #[serde(rename = "a")]
-    answer: String,
+    pub(crate) answer: String,
 }
 
 /// Questions with their answers, in the order they were asked in.
@@ -50,9 +50,16 @@ impl Dialogue {
     }
 }
 
+impl Dialogue {
+    /// Every question with its answer.
+    pub(crate) fn answers(&self) -> &[Answered] {
+        &self.0
+    }
+}
+
 impl Question {
     /// The digest of the project's answer.
-    fn put(&self, project: &Project) -> Option<String> {
+    pub(crate) fn put(&self, project: &Project) -> Option<String> {
         match self {
             // A file is not read for it where its digest is known, and not kept.
             Self::Read(path) => digest_of(&project.content_digest(path)),

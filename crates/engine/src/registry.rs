@@ -140,7 +140,7 @@ fn two_of_one_name(name: &str, first: &Kind, second: &Kind) -> Diagnostic {
 }
 
 /// Tells the running program from any other version of it, and with it the kinds linked into it.
-fn executable_identity() -> Option<String> {
+pub(crate) fn executable_identity() -> Option<String> {
     // Right even when the file was replaced since; where there is no `/proc`, its path must do.
     let running = std::fs::metadata(Path::new("/proc/self/exe"));
     let metadata = running

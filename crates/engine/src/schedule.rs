@@ -13,14 +13,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::action_graph::{ActionGraph, ActionIndex, ActionState, TargetState};
 use crate::action_job::ActionJob;
-use crate::commit::{CommitError, Exports, Outputs};
+use crate::commit::{CommitError, Exports, OutputPlace, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
 use crate::inputs::Available;
 use crate::kind::Kind;
+use crate::plans::Answer;
 use crate::project::Project;
+use crate::recorded::Dialogue;
 use crate::report::ActionStatus;
+use crate::settled::Settled;
 use crate::store::{CachedAction, Store};
 use crate::tree::Tree;
 
@@ -48,9 +51,38 @@ pub(crate) struct PlannedTarget {
     pub(crate) plan: Plan,
     /// What its kind had to say beside the plan; why there is none, if there is none.
     pub(crate) problems: Vec<Diagnostic>,
+    /// What its kind asked of the project, for the index.
+    pub(crate) dialogue: Option<Dialogue>,
+    /// What is known of one that need not be looked at: an earlier build left it as it should be.
+    pub(crate) settled: Option<Settled>,
 }
 
 impl PlannedTarget {
+    pub(crate) fn new(
+        spec: TargetSpec,
+        kind: Arc<Kind>,
+        answer: Option<Answer>,
+        settled: Option<Settled>,
+    ) -> Self {
+        let answer = answer.unwrap_or_default();
+        Self {
+            spec,
+            kind,
+            plan: answer.plan.unwrap_or_default(),
+            problems: answer.problems,
+            dialogue: answer.dialogue,
+            settled,
+        }
+    }
+
+    /// Where it leaves its outputs.
+    pub(crate) fn place(&self) -> OutputPlace {
+        match &self.settled {
+            Some(settled) => settled.place.clone(),
+            None => OutputPlace::of(&self.spec, &self.plan),
+        }
+    }
+
     /// Whether it can't be built: its kind failed when it was to plan.
     fn is_lost(&self) -> bool {
         self.problems.iter().any(Diagnostic::is_error)
@@ -143,6 +175,13 @@ impl<'a> Schedule<'a> {
                 self.graph.target_transition(index, TargetState::Failed);
             }
         }
+        for (index, planned) in self.targets.iter().enumerate() {
+            if planned.settled.is_some() {
+                self.graph.target_transition(index, TargetState::Done);
+                self.records[index].committed = true;
+                self.finished.insert(index);
+            }
+        }
         self.graph.prove_empty_targets();
         self.settle_targets();
         loop {
@@ -200,13 +239,14 @@ impl<'a> Schedule<'a> {
         self.records[target]
             .started
             .get_or_insert_with(Instant::now);
+        let available = self.available(target);
         let planned = &self.targets[target];
         let job = ActionJob {
             workshop: Arc::clone(&self.workshop),
             action: self.graph.node(index).action.clone(),
             target: planned.spec.name.clone(),
             kind: Arc::clone(&planned.kind),
-            available: self.available(target),
+            available,
             stop: self.stop.clone(),
         };
         self.running.spawn(async move {
@@ -216,7 +256,7 @@ impl<'a> Schedule<'a> {
     }
 
     /// What the target's earlier actions and the targets it needs have left.
-    fn available(&self, target: usize) -> Available {
+    fn available(&mut self, target: usize) -> Available {
         let mut available = Available::default();
         for index in self.graph.actions_of(target) {
             if let Some(result) = &self.actions[*index].result {
@@ -224,13 +264,24 @@ impl<'a> Schedule<'a> {
                 available.outputs.insert(id, result.outputs.clone());
             }
         }
-        for needed in self.graph.needs_of(target) {
-            if let Some(tree) = &self.records[*needed].tree {
-                let name = self.targets[*needed].spec.name.clone();
-                available.targets.insert(name, tree.clone());
+        for needed in self.graph.needs_of(target).to_vec() {
+            if let Some(tree) = self.tree_of(needed) {
+                let name = self.targets[needed].spec.name.clone();
+                available.targets.insert(name, tree);
             }
         }
         available
+    }
+
+    /// What a target exports: of one that is settled, as the store has it.
+    fn tree_of(&mut self, target: usize) -> Option<Tree> {
+        let record = &mut self.records[target];
+        if record.tree.is_none()
+            && let Some(settled) = &self.targets[target].settled
+        {
+            record.tree = self.workshop.store.tree(&settled.exports);
+        }
+        record.tree.clone()
     }
 
     fn action_done(&mut self, index: ActionIndex, record: ActionRecord, state: ActionState) {
@@ -258,23 +309,31 @@ impl<'a> Schedule<'a> {
 
     /// Carries on with every target whose last action is over.
     fn settle_targets(&mut self) {
-        for index in 0..self.targets.len() {
-            if self.graph.target_state(index) == TargetState::Proven
-                && self.records[index].tree.is_none()
-            {
-                self.prove(index);
+        loop {
+            let touched = self.graph.take_touched();
+            if touched.is_empty() {
+                break;
             }
-            self.report_target_if_over(index);
+            for index in touched {
+                if self.graph.target_state(index) == TargetState::Proven
+                    && self.records[index].tree.is_none()
+                {
+                    self.prove(index);
+                }
+                self.report_target_if_over(index);
+            }
         }
-        let all_proven = (0..self.targets.len())
-            .all(|index| self.records[index].tree.is_some() && !self.finished.contains(&index));
         if self.pipeline.failure_strategy == FailureStrategy::Rollback
-            && all_proven
-            && !self.targets.is_empty()
             && self.running.is_empty()
             && !self.stop.is_cancelled()
         {
-            self.start_commit((0..self.targets.len()).collect());
+            let open: Vec<usize> = (0..self.targets.len())
+                .filter(|index| !self.finished.contains(index))
+                .collect();
+            let all_proven = open.iter().all(|index| self.records[*index].tree.is_some());
+            if all_proven && !open.is_empty() {
+                self.start_commit(open);
+            }
         }
     }
 

@@ -100,6 +100,11 @@ impl State {
         Ok(directory)
     }
 
+    /// Where it is kept what builds saw and left.
+    pub(crate) fn index_directory(root: &Path) -> PathBuf {
+        root.join(".synth/index")
+    }
+
     /// Where a target's plan is kept.
     pub(crate) fn plan_record(&self, target: &str) -> PathBuf {
         let name = digest_bytes(target.as_bytes()).sha256;

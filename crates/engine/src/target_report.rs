@@ -7,7 +7,7 @@ use synth_core::{Artifact, Diagnostic, ProjectPath};
 
 use crate::action_graph::{ActionState, TargetState};
 use crate::config::Pipeline;
-use crate::project::glob_set;
+use crate::patterns::PathPatterns;
 use crate::report::{ActionReport, TargetReport, TargetStatus};
 use crate::schedule::{Finished, PlannedTarget, action_status, attributes};
 use crate::tree::{Tree, TreeEntry};
@@ -114,7 +114,7 @@ fn artifacts(planned: &PlannedTarget, tree: &Tree, finished: &Finished<'_>) -> V
             "" => "**",
             pattern => pattern,
         };
-        let Ok(pattern) = glob_set(&[pattern.to_owned()]) else {
+        let Ok(pattern) = PathPatterns::new(&[pattern.to_owned()]) else {
             continue;
         };
         for (path, entry) in tree.leaves() {

@@ -1,19 +1,22 @@
 //! `synth build`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use synth_core::Diagnostic;
 use synth_engine::plugin::LOCK_FILE_NAME;
-use synth_engine::{BuildOptions, BuildReport, CancellationToken, Loaded, Pipeline, Registry};
+use synth_engine::{
+    BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, LoadOptions, Loaded,
+};
 
 use super::signals::Signals;
-use super::{Outcome, load, print, print_json};
+use super::{Kinds, Outcome, directory, load, plugin_options, print, print_json};
 use crate::arguments::{BuildArguments, Global, ReportFormat};
 use crate::exit;
 use crate::render::progress::{Amount, Progress};
 use crate::render::{diagnostics, table};
 
-pub(crate) fn run(global: &Global, arguments: &BuildArguments, linked: &Registry) -> Outcome {
+pub(crate) fn run(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Outcome {
     let outcome = begin(global, arguments, linked);
     match outcome {
         // Whoever reads the report reads there why there was no build.
@@ -26,13 +29,20 @@ pub(crate) fn run(global: &Global, arguments: &BuildArguments, linked: &Registry
     }
 }
 
-fn begin(global: &Global, arguments: &BuildArguments, linked: &Registry) -> Outcome {
+fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Outcome {
+    let earlier = Earlier::look(&request(global, arguments)?);
+    // Images are loaded from what the pipeline says of them.
+    if let Some(earlier) = earlier.as_ref().filter(|_| !arguments.no_cache && !arguments.load)
+        && let Some(report) = earlier.nothing_to_do()
+    {
+        show(global, arguments, &report, earlier.root())?;
+        return Ok(exit::SUCCESS);
+    }
+    let loaded = load(global, &arguments.targets.targets, linked.get())?;
     let Loaded {
-        pipeline,
-        registry,
-        plugins,
-    } = load(global, &arguments.targets.targets, linked)?;
-    for kind in plugins.pin(&pipeline, linked)? {
+        pipeline, plugins, ..
+    } = &loaded;
+    for kind in plugins.pin(pipeline, linked.get())? {
         if !global.quiet {
             crate::render::tell(&format!(
                 "{:>10} plugin `{kind}` in {LOCK_FILE_NAME}",
@@ -55,16 +65,39 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Registry) -> Outc
                     .caused_by(&error),
             ]
         })?;
-    runtime.block_on(build(global, arguments, &pipeline, &registry, amount))
+    runtime.block_on(build(global, arguments, &loaded, earlier, amount))
+}
+
+/// What is asked for, as far as it decides what the build does.
+fn request(global: &Global, arguments: &BuildArguments) -> Result<BuildRequest, Vec<Diagnostic>> {
+    let directory = directory(global)?;
+    Ok(BuildRequest {
+        plugins: plugin_options(global, &directory)?,
+        directory,
+        options: LoadOptions {
+            config: global.config.clone(),
+            environment: global.environment.clone(),
+            pipeline: global.pipeline.clone(),
+        },
+        targets: arguments.targets.targets.clone(),
+        store: None,
+        other: Vec::new(),
+    })
 }
 
 async fn build(
     global: &Global,
     arguments: &BuildArguments,
-    pipeline: &Pipeline,
-    registry: &Registry,
+    loaded: &Loaded,
+    earlier: Option<Earlier>,
     amount: Amount,
 ) -> Outcome {
+    let Loaded {
+        pipeline,
+        registry,
+        watched,
+        ..
+    } = loaded;
     let (cancel, kill) = (CancellationToken::new(), CancellationToken::new());
     let progress = Arc::new(Progress::new(amount));
     let teller = Arc::clone(&progress);
@@ -82,6 +115,8 @@ async fn build(
         cancel: cancel.clone(),
         kill,
         observer: progress,
+        earlier: earlier.map(Arc::new),
+        watched: watched.clone(),
         ..BuildOptions::default()
     };
     #[cfg_attr(
@@ -104,7 +139,7 @@ async fn build(
         report.success = false;
         report.diagnostics.push(problem);
     }
-    show(global, arguments, &report, pipeline)?;
+    show(global, arguments, &report, &pipeline.root)?;
     if let Some(code) = signals.exit_code() {
         return Ok(code);
     }
@@ -119,7 +154,7 @@ fn show(
     global: &Global,
     arguments: &BuildArguments,
     report: &BuildReport,
-    pipeline: &Pipeline,
+    root: &Path,
 ) -> Result<(), Vec<Diagnostic>> {
     if arguments.format == ReportFormat::Json {
         return print_json(report);
@@ -128,13 +163,13 @@ fn show(
     if global.quiet {
         shown.retain(Diagnostic::is_error);
     }
-    diagnostics::show(&shown, Some(&pipeline.root));
+    diagnostics::show(&shown, Some(root));
     for target in &report.targets {
         let mut shown = target.clone();
         if global.quiet {
             shown.diagnostics.retain(Diagnostic::is_error);
         }
-        table::show_target(&shown, &pipeline.root);
+        table::show_target(&shown, root);
         if global.verbose {
             for action in &target.actions {
                 if let Some(log) = &action.log {
@@ -149,7 +184,7 @@ fn show(
     if !global.quiet {
         print(&format!(
             "{}\n\n{}",
-            table::of_report(report),
+            table::of_report(report, global.verbose),
             table::summary(report)
         ));
     }

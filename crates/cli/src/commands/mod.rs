@@ -11,6 +11,7 @@ mod plugin;
 mod schema;
 mod signals;
 
+use std::cell::{OnceCell, RefCell};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -25,16 +26,16 @@ use crate::render::diagnostics;
 use crate::{PLUGIN_HOST, exit};
 
 /// Does what was asked for; gives the exit code.
-pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> u8 {
+pub(crate) fn run(arguments: &Arguments, kinds: &Kinds<'_>) -> u8 {
     let global = &arguments.global;
     let result = match &arguments.command {
-        Command::Build(arguments) => build::run(global, arguments, registry),
-        Command::Plan(arguments) => plan::run(global, arguments, registry),
-        Command::Check(arguments) => check::run(global, arguments, registry),
-        Command::Clean(arguments) => clean::run(global, arguments, registry),
-        Command::Init(arguments) => init::run(global, arguments, registry),
-        Command::Schema(arguments) => schema::run(global, arguments, registry),
-        Command::Plugin(command) => plugin::run(global, command, registry),
+        Command::Build(arguments) => build::run(global, arguments, kinds),
+        Command::Plan(arguments) => plan::run(global, arguments, kinds.get()),
+        Command::Check(arguments) => check::run(global, arguments, kinds.get()),
+        Command::Clean(arguments) => clean::run(global, arguments, kinds.get()),
+        Command::Init(arguments) => init::run(global, arguments, kinds.get()),
+        Command::Schema(arguments) => schema::run(global, arguments, kinds.get()),
+        Command::Plugin(command) => plugin::run(global, command, kinds.get()),
     };
     result.unwrap_or_else(|problems| {
         diagnostics::show(&problems, directory(global).ok().as_deref());
@@ -44,6 +45,28 @@ pub(crate) fn run(arguments: &Arguments, registry: &Registry) -> u8 {
         }
         exit::of_problems(&problems)
     })
+}
+
+/// The kinds that are linked in, asked what they are when somebody wants to know.
+pub(crate) struct Kinds<'a> {
+    make: RefCell<Option<Box<dyn FnOnce() -> Registry + 'a>>>,
+    made: OnceCell<Registry>,
+}
+
+impl<'a> Kinds<'a> {
+    pub(crate) fn new(make: impl FnOnce() -> Registry + 'a) -> Self {
+        Self {
+            make: RefCell::new(Some(Box::new(make))),
+            made: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn get(&self) -> &Registry {
+        self.made.get_or_init(|| {
+            let make = self.make.take();
+            make.map_or_else(Registry::new, |make| make())
+        })
+    }
 }
 
 /// What a command gives: an exit code, or the problems that kept it from beginning.

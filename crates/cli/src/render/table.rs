@@ -10,14 +10,27 @@ use synth_engine::{ActionReport, ActionStatus, BuildReport, TargetReport, Target
 
 use super::{diagnostics, duration, size};
 
-/// A build's targets: status, time, where results came from, artifacts.
-pub(crate) fn of_report(report: &BuildReport) -> String {
+/// More targets than these that are up to date are counted and not shown.
+const MOST_UP_TO_DATE: usize = 30;
+
+/// A build's targets: status, time, where results came from, artifacts. Of many targets those that
+/// were up to date are left out, unless `all` are wanted.
+pub(crate) fn of_report(report: &BuildReport, all: bool) -> String {
+    let is_up_to_date = |target: &&TargetReport| target.status == TargetStatus::UpToDate;
+    let up_to_date = report.targets.iter().filter(is_up_to_date).count();
+    let left_out = up_to_date > MOST_UP_TO_DATE && !all;
+    if left_out && up_to_date == report.targets.len() {
+        return format!("{up_to_date} targets");
+    }
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(["target", "status", "time", "actions", "artifacts"]);
     for target in &report.targets {
+        if left_out && is_up_to_date(&target) {
+            continue;
+        }
         table.add_row([
             target.name.clone(),
             status(target.status).to_owned(),
@@ -26,10 +39,13 @@ pub(crate) fn of_report(report: &BuildReport) -> String {
             artifacts(&target.artifacts),
         ]);
     }
-    let lines: Vec<String> = table
+    let mut lines: Vec<String> = table
         .lines()
         .map(|line| line.trim_end().to_owned())
         .collect();
+    if left_out {
+        lines.push(format!("and {up_to_date} targets that were up to date"));
+    }
     lines.join("\n")
 }
 

@@ -6,13 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use globset::GlobSet;
 use serde::{Deserialize, Serialize};
 use synth_core::{OutputKind, Plan, ProjectPath, TargetSpec};
 
 use super::record::{self, Content, Present, Written};
 use crate::config::Pipeline;
-use crate::project::glob_set;
+use crate::patterns::PathPatterns;
 use crate::state::State;
 use crate::store::StoreError;
 
@@ -63,9 +62,9 @@ pub(super) struct Placed {
 #[derive(Debug, Default)]
 struct Declared {
     /// All that is to be left among the sources.
-    outputs: GlobSet,
+    outputs: PathPatterns,
     /// By target that is planned; none where a plan does not say which files it will be.
-    by_target: BTreeMap<String, Option<GlobSet>>,
+    by_target: BTreeMap<String, Option<PathPatterns>>,
     /// Output directories that are replaced as a whole, with their targets.
     directories: Vec<(String, ProjectPath)>,
     /// Every target of the configuration.
@@ -113,26 +112,27 @@ impl InPlace {
         })
     }
 
-    /// Takes note of what the plans of a build are going to leave.
+    /// Takes note of what the targets of a build are going to leave.
     pub(crate) fn declare<'a>(
         &self,
         pipeline: &Pipeline,
-        planned: impl IntoIterator<Item = (&'a TargetSpec, &'a Plan)>,
+        declarations: impl IntoIterator<Item = Declaration<'a>>,
     ) {
         let mut declared = Declared::default();
         let mut all = Vec::new();
-        for (target, plan) in planned {
-            let patterns = declared_patterns(target, plan);
-            all.extend(patterns.iter().flatten().cloned());
+        for declaration in declarations {
+            let Declaration { target, place } = declaration;
+            all.extend(place.patterns.iter().flatten().cloned());
             // Patterns that are none are reported by whoever takes the outputs.
-            let set = patterns.and_then(|patterns| glob_set(&patterns).ok());
+            let set = place.patterns;
+            let set = set.and_then(|patterns| PathPatterns::new(&patterns).ok());
             declared.by_target.insert(target.name.clone(), set);
-            if !plan.in_place {
+            if !place.in_place {
                 let directory = (target.name.clone(), target.output_path.clone());
                 declared.directories.push(directory);
             }
         }
-        declared.outputs = glob_set(&all).unwrap_or_default();
+        declared.outputs = PathPatterns::new(&all).unwrap_or_default();
         for target in &pipeline.every_target {
             let planned = declared.by_target.contains_key(&target.name);
             if target.output_path_chosen && !planned {
@@ -290,8 +290,31 @@ impl InPlace {
     }
 }
 
-/// Patterns, relative to the project's root, of what a plan leaves among the sources; none when
-/// the plan does not say which files it will be.
+/// Where a target leaves its outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OutputPlace {
+    /// Whether among its sources.
+    pub(crate) in_place: bool,
+    /// Patterns, relative to the project's root, of what it leaves among the sources; none when
+    /// its plan does not say which files it will be.
+    pub(crate) patterns: Option<Vec<String>>,
+}
+
+/// A target of a build, with where it leaves its outputs.
+pub(crate) struct Declaration<'a> {
+    pub(crate) target: &'a TargetSpec,
+    pub(crate) place: OutputPlace,
+}
+
+impl OutputPlace {
+    pub(crate) fn of(target: &TargetSpec, plan: &Plan) -> Self {
+        Self {
+            in_place: plan.in_place,
+            patterns: declared_patterns(target, plan),
+        }
+    }
+}
+
 fn declared_patterns(target: &TargetSpec, plan: &Plan) -> Option<Vec<String>> {
     if !plan.in_place {
         return Some(Vec::new());

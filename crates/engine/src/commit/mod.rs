@@ -4,6 +4,7 @@
 //! changed since. What goes among the sources instead is put there by `put`, file by file.
 
 mod in_place;
+mod left;
 mod put;
 mod record;
 
@@ -20,7 +21,7 @@ use synth_core::{Concern, Diagnostic, ProjectPath, TargetSpec};
 use crate::state::State;
 use crate::store::{Store, StoreError, io_error, materialize};
 use crate::tree::Tree;
-pub(crate) use in_place::InPlace;
+pub(crate) use in_place::{Declaration, InPlace, OutputPlace};
 use put::{Putting, StagedFiles};
 use record::Written;
 
@@ -106,16 +107,37 @@ impl Outputs {
         }
     }
 
-    /// Removes what a build that died has left beside an output directory, and aside of others.
-    pub(crate) fn clear_leftovers(&self, output_path: &ProjectPath) {
+    /// Removes what a build that died has left beside output directories, and aside of others.
+    pub(crate) fn clear_leftovers(&self, output_paths: &[ProjectPath]) {
         let _ = fs::remove_dir_all(self.state.staging_directory());
-        let to = self.directory(output_path);
-        let prefix = staging_prefix(&to);
-        let parent = to.parent().unwrap_or(&self.root);
+        // Many are beside each other: each directory is looked at once.
+        let parents: BTreeSet<PathBuf> = output_paths
+            .iter()
+            .map(|path| {
+                let to = self.directory(path);
+                to.parent().unwrap_or(&self.root).to_owned()
+            })
+            .collect();
+        for parent in parents {
+            self.clear_leftovers_in(&parent, output_paths);
+        }
+    }
+
+    fn clear_leftovers_in(&self, parent: &Path, output_paths: &[ProjectPath]) {
         for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-            if !entry.file_name().to_string_lossy().starts_with(&prefix) {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if !is_staging(&name) {
                 continue;
             }
+            let of = |path: &&ProjectPath| {
+                let to = self.directory(path);
+                to.parent() == Some(parent) && name.starts_with(&staging_prefix(&to))
+            };
+            let Some(path) = output_paths.iter().find(of) else {
+                continue;
+            };
+            let to = self.directory(path);
             let earlier = entry.path().join(EARLIER);
             if !to.exists() && earlier.is_dir() {
                 // It died between taking the earlier outputs away and moving the new ones in.

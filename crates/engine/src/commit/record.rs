@@ -1,7 +1,7 @@
 //! What synth remembers of what it wrote: files as they were right after, and the records that
 //! hold them.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -26,15 +26,18 @@ pub(super) struct Written {
 
 impl Written {
     pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let metadata = fs::symlink_metadata(path)?;
-        Ok(Self {
+        Ok(Self::of_metadata(&fs::symlink_metadata(path)?))
+    }
+
+    pub(super) fn of_metadata(metadata: &Metadata) -> Self {
+        Self {
             size: metadata.len(),
             modified_ns: metadata.mtime_nsec() + metadata.mtime() * 1_000_000_000,
             changed_s: metadata.ctime(),
             changed_ns: metadata.ctime_nsec(),
             inode: metadata.ino(),
             mode: metadata.mode(),
-        })
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) use shape::{list, nearest};
 
 use crate::Registry;
 use crate::graph::TargetGraph;
+use crate::index::Watched;
 use crate::plugin::{PluginOptions, Survey};
 use document::{Document, Node};
 use schema::PipelineTable;
@@ -112,6 +113,8 @@ pub struct Loaded {
     pub registry: Registry,
     /// The plugins.
     pub plugins: Survey,
+    /// What was read to know all that.
+    pub watched: Watched,
 }
 
 impl Loaded {
@@ -125,10 +128,12 @@ impl Loaded {
         linked: &Registry,
         plugins: &PluginOptions,
     ) -> Result<Self, Vec<Diagnostic>> {
+        let mut watched = watch(directory, options.config.as_deref());
         let (document, root) = read_file(directory, options.config.as_deref())?;
         let mut problems = Vec::new();
         let config = plugins::read(&document, &root, &mut problems);
         let plugins = Survey::of(config, plugins, &mut problems);
+        watched.extend(plugins.watched.clone());
         let registry = plugins.registry(linked);
         let unusable = plugins.unusable_files();
         let pipeline = Pipeline::check(document, root, options, &registry, &unusable, problems)?;
@@ -136,6 +141,7 @@ impl Loaded {
             pipeline,
             registry,
             plugins,
+            watched,
         })
     }
 }
@@ -154,6 +160,23 @@ pub(crate) fn plugin_config(
     }
     let (document, root) = read_file(directory, config)?;
     Ok(plugins::read(&document, &root, problems))
+}
+
+/// What [`find`] looks at, looked at before.
+fn watch(directory: &Path, config: Option<&Path>) -> Watched {
+    let mut watched = Watched::default();
+    if let Some(config) = config {
+        watched.look(&directory.join(config));
+        return watched;
+    }
+    for name in CONFIG_FILE_NAMES {
+        let path = directory.join(name);
+        watched.look(&path);
+        if path.exists() {
+            break;
+        }
+    }
+    watched
 }
 
 /// The configuration file as a tree, and the directory it is in.

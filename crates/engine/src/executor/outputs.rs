@@ -5,12 +5,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use globset::GlobSet;
 use rayon::prelude::*;
 use synth_core::{Action, Diagnostic, Output, OutputKind, ProjectPath};
 
 use crate::inputs::broken_plan;
-use crate::project::glob_set;
+use crate::patterns::PathPatterns;
 use crate::store::{ActionOutputs, Store, StoreError};
 use crate::tree::{FileEntry, Origin, Tree, TreeEntry};
 
@@ -106,14 +105,14 @@ fn by_patterns(
     store: &Store,
 ) -> Result<TreeEntry, Diagnostic> {
     let broken = |error: synth_core::PlanError| broken_plan(action, &error.to_string());
-    let wanted = glob_set(&output.patterns).map_err(broken)?;
+    let wanted = PathPatterns::new(&output.patterns).map_err(broken)?;
     let entry = ingest(path, Some(&wanted), store)?;
     let found: Vec<String> = match &entry {
         TreeEntry::Directory(tree) => tree.leaves().into_iter().map(|(path, _)| path).collect(),
         _ => Vec::new(),
     };
     for pattern in &output.patterns {
-        let one = glob_set(std::slice::from_ref(pattern)).map_err(broken)?;
+        let one = PathPatterns::new(std::slice::from_ref(pattern)).map_err(broken)?;
         if !found.iter().any(|path| one.is_match(path)) {
             return Err(unmatched(action, output, pattern));
         }
@@ -179,7 +178,7 @@ fn missing(action: &Action, output: &Output) -> Diagnostic {
 
 /// Moves a file, a link or everything below a directory into the store; with `wanted`, the files
 /// and links below the directory that match.
-fn ingest(path: &Path, wanted: Option<&GlobSet>, store: &Store) -> Result<TreeEntry, Diagnostic> {
+fn ingest(path: &Path, wanted: Option<&PathPatterns>, store: &Store) -> Result<TreeEntry, Diagnostic> {
     let mut scan = Scan {
         wanted,
         tree: Tree::default(),
@@ -214,7 +213,7 @@ fn ingest(path: &Path, wanted: Option<&GlobSet>, store: &Store) -> Result<TreeEn
 /// What is found of an output: directories and links in a tree already, files still to be moved.
 struct Scan<'a> {
     /// Only files and links that match, of which there may be none; everything without it.
-    wanted: Option<&'a GlobSet>,
+    wanted: Option<&'a PathPatterns>,
     tree: Tree,
     /// Where each belongs, where it is, and whether it may be executed.
     files: Vec<(String, PathBuf, bool)>,

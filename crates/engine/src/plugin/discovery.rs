@@ -10,6 +10,7 @@ use synth_core::{Concern, Diagnostic};
 use super::index::Index;
 use super::{PluginFile, permissions};
 use crate::config::PluginConfig;
+use crate::index::Watched;
 
 /// How the files of libraries end.
 pub(crate) const EXTENSION: &str = if cfg!(target_os = "macos") {
@@ -133,6 +134,30 @@ pub fn is_kind(text: &str) -> bool {
 pub(crate) struct Discovery {
     pub(crate) found: Vec<FoundPlugin>,
     pub(crate) problems: Vec<Diagnostic>,
+}
+
+/// What [`discover`] looks at, looked at before.
+pub(crate) fn watch(directories: &PluginDirectories, config: &PluginConfig) -> Watched {
+    let mut watched = Watched::default();
+    let configured = config.directories.iter().map(|directory| &directory.path);
+    let named = directories.flag.iter().chain(&directories.variable);
+    let project = config.root.as_ref();
+    let project = project.map(|root| root.join(PROJECT_PLUGIN_DIRECTORY));
+    let all = named.chain(configured).chain(&project);
+    for directory in all.chain(&directories.user) {
+        watched.look(directory);
+        // A directory that can't be read has no libraries.
+        for library in libraries(directory).unwrap_or_default() {
+            watched.look(&library);
+        }
+    }
+    for kind in config.choices.keys() {
+        let request = config.request(kind);
+        if let Some(path) = request.and_then(|request| request.path.as_ref()) {
+            watched.look(path);
+        }
+    }
+    watched
 }
 
 /// Looks in all plugin directories, in the order of [`Origin`], and by name in each.

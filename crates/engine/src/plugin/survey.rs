@@ -9,11 +9,12 @@ use synth_core::Diagnostic;
 use super::discovery::{self, FoundPlugin, PluginDirectories};
 use super::index::Index;
 use super::install::Record;
-use super::lock::{Lock, Pin, PinState};
+use super::lock::{LOCK_FILE_NAME, Lock, Pin, PinState};
 use super::select::{self, Selection};
 use super::{HostProgram, PluginFile, PluginLimits};
 use crate::Registry;
 use crate::config::{self, Choice, Pipeline, PluginConfig};
+use crate::index::Watched;
 
 /// How plugins are looked for and opened.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Survey {
     pub(crate) config: PluginConfig,
     pub(crate) locked: bool,
     host: HostProgram,
+    /// What was read for it.
+    pub(crate) watched: Watched,
 }
 
 impl Survey {
@@ -79,6 +82,10 @@ impl Survey {
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut index = Index::at(options.index.clone());
+        let mut watched = discovery::watch(&options.directories, &config);
+        if let Some(root) = &config.root {
+            watched.look(&root.join(LOCK_FILE_NAME));
+        }
         let discovery = discovery::discover(&options.directories, &config, &mut index);
         problems.extend(discovery.problems);
         let lock = config.root.as_deref().map(Lock::read).transpose();
@@ -92,6 +99,7 @@ impl Survey {
             config,
             locked: options.locked,
             host: options.host.clone(),
+            watched,
         }
     }
 

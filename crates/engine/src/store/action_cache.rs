@@ -54,7 +54,7 @@ impl Store {
                     ..Default::default()
                 }),
                 Some(TreeEntry::Directory(tree)) => {
-                    let digest = self.put_bytes(&tree.to_message().encode_to_vec())?;
+                    let digest = self.put_tree(tree)?;
                     message.output_directories.push(reapi::OutputDirectory {
                         path: output.path.clone(),
                         tree_digest: Some(to_message(&digest)),
@@ -125,13 +125,23 @@ impl Store {
             .iter()
             .find(|directory| directory.path == path)?;
         let digest = from_message(directory.tree_digest.as_ref()?)?;
-        let bytes = self.read(&digest).ok()?;
+        self.tree(&digest).map(TreeEntry::Directory)
+    }
+
+    /// Keeps a tree whose files are in the store.
+    pub(crate) fn put_tree(&self, tree: &Tree) -> Result<Digest, StoreError> {
+        self.put_bytes(&tree.to_message().encode_to_vec())
+    }
+
+    /// A tree that was kept; none when it, or any file of it, is not in the store.
+    pub(crate) fn tree(&self, digest: &Digest) -> Option<Tree> {
+        let bytes = self.read(digest).ok()?;
         let tree = Tree::from_message(&reapi::Tree::decode(bytes.as_slice()).ok()?)?;
         let whole = tree.leaves().iter().all(|(_, entry)| match entry {
             TreeEntry::File(file) => self.contains(&file.digest),
             _ => true,
         });
-        whole.then_some(TreeEntry::Directory(tree))
+        whole.then_some(tree)
     }
 }
 

@@ -1,0 +1,364 @@
+//! Puts together what a build saw and left: of each target that succeeded, the facts that its plan,
+//! its actions and its outputs rest on.
+
+use std::borrow::Cow;
+use std::fs;
+use std::path::Path;
+
+use indexmap::IndexSet;
+use rayon::prelude::*;
+use synth_core::{Digest, InputSource, Plan, PlanContext, ProjectPath, SourceFiles, TargetSpec};
+use synth_core::{Tool, ToolError, ToolRequest};
+
+use super::contents::{Contents, Entry};
+use super::fact::{Fact, Seen, Verdict};
+use super::stamp::{Stamp, file_clock, wait_for_the_next_tick};
+use crate::commit::Outputs;
+use crate::digest::Hashed;
+use crate::project::{Listing, Project};
+use crate::recorded::{Answered, Dialogue, Question};
+use crate::report::{ActionStatus, TargetReport, TargetStatus};
+use crate::tools;
+
+/// A target of a build that is over.
+pub(crate) struct Built<'a> {
+    pub(crate) spec: &'a TargetSpec,
+    pub(crate) plan: &'a Plan,
+    /// What its kind asked of the project; none when that can't be relied on.
+    pub(crate) dialogue: Option<&'a Dialogue>,
+    /// What it exports, a blob of the store.
+    pub(crate) exports: Digest,
+    pub(crate) report: &'a TargetReport,
+}
+
+/// Facts, each once.
+#[derive(Default)]
+pub(crate) struct FactTable(IndexSet<Fact<'static>>);
+
+impl FactTable {
+    fn add(&mut self, fact: Fact<'static>) -> u32 {
+        let (index, _) = self.0.insert_full(fact);
+        u32::try_from(index).unwrap_or(u32::MAX)
+    }
+}
+
+/// What all targets of a build share.
+pub(crate) struct Gathering<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) outputs: &'a Outputs,
+}
+
+/// Puts an index together: entries for `built`, and those of `settled`, the targets that the
+/// earlier index spoke for. `common` is what concerns every target.
+pub(crate) fn gather(
+    gathering: &Gathering<'_>,
+    common: Vec<Fact<'static>>,
+    built: &[Built<'_>],
+    earlier: Option<(&Contents<'_>, &[Verdict])>,
+    settled: &[&str],
+) -> Contents<'static> {
+    let mut table = FactTable::default();
+    for fact in common {
+        table.add(fact);
+    }
+    let common = table.0.len();
+    let mut entries = Vec::new();
+    if let Some((contents, verdicts)) = earlier {
+        let settled: std::collections::HashSet<&str> = settled.iter().copied().collect();
+        let kept = contents.entries.iter();
+        let kept = kept.filter(|entry| settled.contains(entry.name.as_ref()));
+        entries.extend(kept.map(|entry| carried_over(entry, contents, verdicts, &mut table)));
+    }
+    if !built.is_empty() {
+        // What was written until now is not taken for what is written later.
+        wait_for_the_next_tick();
+    }
+    let found: Vec<_> = built
+        .par_iter()
+        .map(|built| Some((built, gathering.facts(built)?)))
+        .collect();
+    for (built, facts) in found.into_iter().flatten() {
+        let facts = facts.into_iter().map(|fact| table.add(fact)).collect();
+        entries.extend(entry(built, facts));
+    }
+    Contents {
+        facts: table.0.into_iter().collect(),
+        common,
+        entries,
+        ..Contents::default()
+    }
+}
+
+fn carried_over(
+    entry: &Entry<'_>,
+    contents: &Contents<'_>,
+    verdicts: &[Verdict],
+    table: &mut FactTable,
+) -> Entry<'static> {
+    let owned = |text: &Cow<'_, str>| Cow::Owned(text.clone().into_owned());
+    let index = |index: &u32| usize::try_from(*index).unwrap_or(usize::MAX);
+    let facts = entry.facts.iter().map(index).filter_map(|index| {
+        let mut fact = contents.facts.get(index)?.clone().into_owned();
+        if let (Some(Verdict::Touched(now)), Seen::File { stamp, .. }) =
+            (verdicts.get(index), &mut fact.seen)
+        {
+            *stamp = *now;
+        }
+        Some(table.add(fact))
+    });
+    Entry {
+        facts: facts.collect(),
+        name: owned(&entry.name),
+        exports: owned(&entry.exports),
+        exports_size: entry.exports_size,
+        report: owned(&entry.report),
+    }
+}
+
+fn entry(built: &Built<'_>, facts: Vec<u32>) -> Option<Entry<'static>> {
+    let mut report = built.report.clone();
+    report.status = TargetStatus::UpToDate;
+    report.duration_ms = 0;
+    for action in &mut report.actions {
+        action.status = ActionStatus::Cached;
+        action.duration_ms = 0;
+        action.log = None;
+    }
+    Some(Entry {
+        name: built.spec.name.clone().into(),
+        facts,
+        exports: built.exports.sha256.clone().into(),
+        exports_size: built.exports.size,
+        report: serde_json::to_string(&report).ok()?.into(),
+    })
+}
+
+impl Gathering<'_> {
+    /// All that a target rests on; none when something of it can't be watched.
+    fn facts(&self, built: &Built<'_>) -> Option<Vec<Fact<'static>>> {
+        let mut facts = Vec::new();
+        for answered in built.dialogue?.answers() {
+            self.of_question(answered, &mut facts)?;
+        }
+        for action in &built.plan.actions {
+            for input in &action.inputs {
+                match &input.from {
+                    InputSource::Source(files) => {
+                        let listing = self.project.listing(files).ok()?;
+                        self.of_listing(files, &listing, &mut facts)?;
+                        self.of_files(&files.root, &listing.files, &mut facts)?;
+                    }
+                    InputSource::Files { root, paths } => {
+                        self.of_files(root, paths, &mut facts)?;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let left = self.outputs.left(built.spec, built.plan.in_place)?;
+        facts.extend(left.into_iter().map(|(path, seen)| self.fact(&path, seen)).collect::<Option<Vec<_>>>()?);
+        Some(facts)
+    }
+
+    /// A fact of a path: none when it can't be written down.
+    fn fact(&self, path: &Path, seen: Seen<'static>) -> Option<Fact<'static>> {
+        let shown = path.strip_prefix(self.project.root()).unwrap_or(path);
+        let path = match shown.to_str()? {
+            "" => ".",
+            path => path,
+        };
+        Some(Fact {
+            path: Cow::Owned(path.to_owned()),
+            seen,
+        })
+    }
+
+    fn of_question(&self, answered: &Answered, facts: &mut Vec<Fact<'static>>) -> Option<()> {
+        let project = self.project;
+        match &answered.question {
+            Question::Read(path) => {
+                if answered.question.put(project)? != answered.answer {
+                    return None;
+                }
+                let disk = project.disk_path(path);
+                match project.real_path(path) {
+                    Ok(real) => {
+                        if real != disk {
+                            let to = Cow::Owned(real.to_str()?.to_owned());
+                            facts.push(self.fact(&disk, Seen::LeadsTo(to))?);
+                        }
+                        facts.push(self.of_file(&real)?);
+                    }
+                    Err(_) if fs::symlink_metadata(&disk).is_err() => {
+                        facts.push(self.fact(&disk, Seen::Nothing)?);
+                    }
+                    Err(_) => return None,
+                }
+            }
+            Question::Kind(path) => {
+                let kind = project.kind(path).ok()?;
+                if kind.is_none() && project.in_place().is_output(path.as_str()) {
+                    return None;
+                }
+                facts.push(self.fact(&project.disk_path(path), Seen::Kind(kind.into()))?);
+            }
+            Question::Files(files) | Question::Directories(files) => {
+                let listing = project.planned_listing(files)?;
+                self.of_listing(files, &listing, facts)?;
+            }
+            Question::Link(path) => {
+                if project.in_place().is_output(path.as_str()) {
+                    return None;
+                }
+                let disk = project.disk_path(path);
+                facts.push(match project.link(path).ok()? {
+                    Some(to) => self.fact(&disk, Seen::Link(to.into()))?,
+                    None => self.fact(&disk, Seen::Kind(project.kind(path).ok()?.into()))?,
+                });
+            }
+            Question::Tool(request) => self.of_tool(request, facts)?,
+        }
+        Some(())
+    }
+
+    /// The directories that a listing was read from, if it would be the same now.
+    fn of_listing(
+        &self,
+        files: &SourceFiles,
+        listing: &Listing,
+        facts: &mut Vec<Fact<'static>>,
+    ) -> Option<()> {
+        let now = self.project.list_now(files).ok()?;
+        // What was written since among the sources is no source.
+        let is_source = |path: &&String| {
+            let path = files.root.join(path);
+            path.is_ok_and(|path| !self.project.in_place().is_output(path.as_str()))
+        };
+        if !listing.files.iter().filter(is_source).eq(&now.files)
+            || !now.directories.iter().all(|path| listing.directories.contains(path))
+        {
+            return None;
+        }
+        for (path, stamp, looked) in &now.looked_at {
+            let stamp = if stamp.is_settled(*looked) {
+                *stamp
+            } else {
+                Stamp::never()
+            };
+            facts.push(self.fact(&self.project.disk_path(path), Seen::Listed(stamp))?);
+        }
+        Some(())
+    }
+
+    fn of_files(
+        &self,
+        root: &ProjectPath,
+        paths: &[String],
+        facts: &mut Vec<Fact<'static>>,
+    ) -> Option<()> {
+        for path in paths {
+            let path = root.join(path).ok()?;
+            if self.project.in_place().is_output(path.as_str()) {
+                continue;
+            }
+            let disk = self.project.disk_path(&path);
+            if self.project.digests().found(&disk).is_some() {
+                facts.push(self.of_file(&disk)?);
+            } else if let Some(to) = self.project.link(&path).ok()? {
+                facts.push(self.fact(&disk, Seen::Link(to.into()))?);
+            } else {
+                let kind = self.project.kind(&path).ok()?;
+                facts.push(self.fact(&disk, Seen::Kind(kind.into()))?);
+            }
+        }
+        Some(())
+    }
+
+    /// A file that was hashed in this build.
+    fn of_file(&self, disk: &Path) -> Option<Fact<'static>> {
+        let mut hashed = self.project.digests().found(disk)?;
+        if !hashed.settled {
+            // It was young when it was hashed: only what is still the same is known.
+            let again = self.project.digests().again(disk).ok()?;
+            if again.digest != hashed.digest {
+                return None;
+            }
+            hashed = again;
+        }
+        self.fact(disk, seen_file(&hashed)?)
+    }
+
+    fn of_tool(&self, request: &ToolRequest, facts: &mut Vec<Fact<'static>>) -> Option<()> {
+        let found: Result<Tool, ToolError> = self.project.tool(request);
+        let found = match found {
+            Ok(tool) => Some(tool),
+            Err(ToolError::Missing { .. }) => None,
+            Err(_) => return None,
+        };
+        for candidate in tools::candidates(&request.program) {
+            if found.as_ref().is_some_and(|tool| tool.path == candidate) {
+                break;
+            }
+            let seen = match fs::symlink_metadata(&candidate) {
+                Ok(metadata) => Seen::Stamped(Stamp::of(&metadata)),
+                Err(_) => Seen::Nothing,
+            };
+            facts.push(self.fact(&candidate, seen)?);
+        }
+        let Some(tool) = found else { return Some(()) };
+        facts.push(self.of_file(&tool.path)?);
+        if !request.version_arguments.is_empty() && tools::stands_for_another(&tool.path) {
+            let seen = Seen::Version {
+                arguments: request.version_arguments.clone(),
+                output: tool.version_output.into(),
+            };
+            facts.push(self.fact(&tool.path, seen)?);
+        }
+        Some(())
+    }
+}
+
+pub(crate) fn seen_file(hashed: &Hashed) -> Option<Seen<'static>> {
+    let mut sha256 = [0; 32];
+    hex::decode_to_slice(&hashed.digest.sha256, &mut sha256).ok()?;
+    let stamp = if hashed.settled {
+        hashed.stamp
+    } else {
+        Stamp::never()
+    };
+    Some(Seen::File { stamp, sha256 })
+}
+
+/// What is at a path that was looked at before it was read.
+#[derive(Clone, Debug, Default)]
+pub struct Watched(Vec<(std::path::PathBuf, Option<Stamp>, i64)>);
+
+impl Watched {
+    /// Looks at a path, which is read after this.
+    pub(crate) fn look(&mut self, path: &Path) {
+        let looked = file_clock();
+        self.0
+            .push((path.to_owned(), Stamp::followed(path).ok(), looked));
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// As facts; none when one can't be written down.
+    pub(crate) fn facts(&self, root: &Path) -> Option<Vec<Fact<'static>>> {
+        let facts = self.0.iter().map(|(path, stamp, looked)| {
+            let shown = path.strip_prefix(root).unwrap_or(path).to_str()?;
+            Some(Fact {
+                path: Cow::Owned(shown.to_owned()),
+                seen: match stamp {
+                    None => Seen::Nothing,
+                    Some(stamp) if stamp.is_settled(*looked) => Seen::Listed(*stamp),
+                    // Young: another look is needed, at what may be another thing by now.
+                    Some(_) => Seen::Listed(Stamp::never()),
+                },
+            })
+        });
+        facts.collect()
+    }
+}
