@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Build(BuildArguments),
     /// Show the actions that a build consists of, without running any
     Plan(PlanArguments),
+    /// Say what a build would do for targets, and what is different from their last build
+    Explain(ExplainArguments),
     /// Check the configuration, the targets and the tools they need
     Check(CheckArguments),
     /// Remove the outputs of targets
@@ -212,6 +214,9 @@ pub(crate) struct BuildArguments {
     /// Take no results and no plans of earlier builds
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Say of each target that was not up to date what is different from its last build
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Load the images that were built into the local container engine
     #[cfg(feature = "docker")]
     #[arg(long)]
@@ -224,6 +229,15 @@ pub(crate) enum ReportFormat {
     Human,
     /// One JSON object; that of a build is described by `synth schema report`
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    #[command(flatten)]
+    pub(crate) targets: TargetArguments,
+    /// How it is shown
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    pub(crate) format: ReportFormat,
 }
 
 #[derive(Debug, Args)]

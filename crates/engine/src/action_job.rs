@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 use crate::action_graph::ActionState;
 use crate::event::Event;
 use crate::executor::{Ended, Execution, Stop};
+use crate::explain::{KeyBytes, TargetKeys};
 use crate::inputs::{Available, input_tree};
-use crate::key::action_digest;
+use crate::key::Key;
 use crate::kind::Kind;
 use crate::schedule::{ActionRecord, Workshop};
 use crate::store::CachedAction;
@@ -103,10 +104,14 @@ impl ActionJob {
     async fn look_up(&self, record: &mut ActionRecord) -> Result<Option<Tree>, Diagnostic> {
         let workshop = Arc::clone(&self.workshop);
         let (action, available) = (self.action.clone(), self.available.clone());
-        let kind = Arc::clone(&self.kind);
+        let (kind, target) = (Arc::clone(&self.kind), self.target.clone());
         let looked_up = tokio::task::spawn_blocking(move || {
             let inputs = input_tree(&action, &workshop.project, &available)?;
-            let digest = action_digest(&action, &inputs, kind.description());
+            let key = Key::of(&action, &inputs, kind.description());
+            let digest = key.digest();
+            let before = TargetKeys::read(&workshop.state.keys_record(&target));
+            let reasons = before.differences(&action, &key);
+            let key = KeyBytes::of(&key);
             let known = if workshop.use_cache {
                 workshop
                     .store
@@ -119,14 +124,22 @@ impl ActionJob {
             } else {
                 None
             };
-            Ok((inputs, digest, known))
+            Ok((inputs, digest, known, key, reasons))
         });
-        let (inputs, digest, known) = looked_up.await.unwrap_or_else(|error| {
+        let (inputs, digest, known, key, reasons) = looked_up.await.unwrap_or_else(|error| {
             Err(Diagnostic::error("internal", "synth itself failed")
                 .concerning(synth_core::Concern::Internal)
                 .caused_by(&error))
         })?;
         record.digest = Some(digest);
+        record.key = Some(key);
+        record.reasons = reasons;
+        if known.is_none() && record.reasons.is_empty() {
+            record.reasons.push(match self.workshop.use_cache {
+                true => "its result is not in the cache".to_owned(),
+                false => "results of earlier builds are not used".to_owned(),
+            });
+        }
         Ok(match known {
             Some(result) => {
                 record

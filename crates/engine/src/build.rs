@@ -17,6 +17,7 @@ use crate::config::{FailureStrategy, Pipeline};
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
 use crate::graph::TargetGraph;
+use crate::index::stamp::wait_for_the_next_tick;
 use crate::index::{self, Built, Earlier, Gathering, Watched};
 use crate::plan_cache::PlanCache;
 use crate::plans::{self, Answer, is_fault_of_kind};
@@ -209,6 +210,21 @@ pub async fn build(
     })
 }
 
+/// Plans every target, as a build without an index does.
+pub(crate) async fn plan_all(
+    pipeline: &Pipeline,
+    registry: &Registry,
+    workshop: &Workshop,
+    use_cache: bool,
+) -> Result<Vec<PlannedTarget>, BuildError> {
+    let cache = Arc::new(PlanCache::new(workshop.state.clone(), use_cache));
+    let settled = Settlement::default();
+    let answers = ask(pipeline, registry, workshop, &cache, &settled).await?;
+    let targets = planned_targets(pipeline, registry, workshop, answers, settled)?;
+    workshop.project.planning_is_over();
+    Ok(targets)
+}
+
 /// Holds the workspace, and compares with what an earlier build of it left behind.
 async fn lock(
     pipeline: &Pipeline,
@@ -260,7 +276,8 @@ async fn ask(
     let (project, cancel) = (Arc::clone(&workshop.project), workshop.cancel.clone());
     let cache = Arc::clone(cache);
     let asked = tokio::task::spawn_blocking(move || {
-        let targets: Vec<&TargetSpec> = open.iter().map(|index| &pipeline.targets[*index]).collect();
+        let targets: Vec<&TargetSpec> =
+            open.iter().map(|index| &pipeline.targets[*index]).collect();
         plans::ask(
             &pipeline,
             &targets,
@@ -376,6 +393,8 @@ fn keep_index(
     ran: &Ran,
     earlier: &Earlier,
 ) {
+    // What was written until now is not taken for what is written later.
+    wait_for_the_next_tick();
     let common = options.watched.facts(&pipeline.root);
     let (Some(common), Some(root)) = (common, pipeline.root.to_str()) else {
         return;
@@ -403,7 +422,9 @@ fn keep_index(
         outputs: &workshop.outputs,
     };
     let known = earlier.contents();
-    let known = known.as_ref().map(|(contents, verdicts)| (contents, *verdicts));
+    let known = known
+        .as_ref()
+        .map(|(contents, verdicts)| (contents, *verdicts));
     let mut contents = index::gather(&gathering, common, &built, known, &settled);
     let order: HashMap<&str, usize> = targets
         .iter()
@@ -439,7 +460,7 @@ pub(crate) fn open_state(root: &Path) -> Result<State, BuildError> {
     State::open(root).map_err(|error| unusable(&root.join(".synth"), &error))
 }
 
-fn open_workshop(
+pub(crate) fn open_workshop(
     pipeline: &Pipeline,
     options: &BuildOptions,
     state: State,
@@ -466,7 +487,8 @@ fn open_workshop(
     Ok(Arc::new(Workshop {
         project,
         executor: LocalExecutor::new(store.clone(), Arc::new(work)),
-        outputs: Outputs::new(&pipeline.root, state, store.clone(), in_place),
+        outputs: Outputs::new(&pipeline.root, state.clone(), store.clone(), in_place),
+        state,
         store,
         logs,
         observer: Arc::clone(&options.observer),
@@ -477,7 +499,7 @@ fn open_workshop(
     }))
 }
 
-fn unusable(path: &Path, error: &dyn std::error::Error) -> BuildError {
+pub(crate) fn unusable(path: &Path, error: &dyn std::error::Error) -> BuildError {
     BuildError::State(
         Diagnostic::error(
             "state.unusable",

@@ -141,17 +141,6 @@ impl FileDigests {
         Ok(hashed)
     }
 
-    /// Hashes a file again whose stamp did not tell enough.
-    pub(crate) fn again(&self, path: &Path) -> io::Result<Hashed> {
-        let looked = file_clock();
-        let stamp = Stamp::followed(path)?;
-        Ok(Hashed {
-            digest: digest_file(path)?,
-            stamp,
-            settled: stamp.is_settled(looked),
-        })
-    }
-
     /// What was found of a file in this build.
     pub(crate) fn found(&self, path: &Path) -> Option<Hashed> {
         self.known().get(path).cloned()
@@ -166,6 +155,17 @@ impl FileDigests {
     fn known(&self) -> MutexGuard<'_, HashMap<PathBuf, Hashed>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Hashes a file again whose stamp did not tell enough.
+pub(crate) fn hash_again(path: &Path) -> io::Result<Hashed> {
+    let looked = file_clock();
+    let stamp = Stamp::followed(path)?;
+    Ok(Hashed {
+        digest: digest_file(path)?,
+        stamp,
+        settled: stamp.is_settled(looked),
+    })
 }
 
 #[cfg(test)]
@@ -188,7 +188,7 @@ mod tests {
         next.remember([(path.clone(), (first.stamp, digest_bytes(b"believed")))]);
         assert_eq!(next.digest(&path).unwrap(), digest_bytes(b"two"));
         assert_eq!(
-            next.again(&path).unwrap().digest,
+            hash_again(&path).unwrap().digest,
             next.found(&path).unwrap().digest
         );
     }

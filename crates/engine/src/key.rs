@@ -8,21 +8,36 @@ use synth_core::{Action, ActionKind, Digest, INTERFACE_VERSION, Network, TargetD
 use crate::digest::{digest_bytes, to_message};
 use crate::tree::Tree;
 
-/// The digest of an action on its inputs.
-pub(crate) fn action_digest(
-    action: &Action,
-    inputs: &Tree,
-    description: &TargetDescription,
-) -> Digest {
-    let platform = platform(action, description);
-    let command = command(action);
-    let message = reapi::Action {
-        command_digest: Some(to_message(&digest_bytes(&command.encode_to_vec()))),
-        input_root_digest: Some(to_message(&inputs.digest())),
-        platform: Some(platform),
-        ..Default::default()
-    };
-    digest_bytes(&message.encode_to_vec())
+/// Everything that may change what an action leaves: the messages whose digest is its name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Key {
+    pub(crate) command: reapi::Command,
+    pub(crate) platform: reapi::Platform,
+    /// The directories of the input root, itself first.
+    pub(crate) inputs: reapi::Tree,
+}
+
+impl Key {
+    /// The key of an action on its inputs.
+    pub(crate) fn of(action: &Action, inputs: &Tree, description: &TargetDescription) -> Self {
+        Self {
+            command: command(action),
+            platform: platform(action, description),
+            inputs: inputs.to_message(),
+        }
+    }
+
+    /// The action's name in the cache.
+    pub(crate) fn digest(&self) -> Digest {
+        let root = self.inputs.root.clone().unwrap_or_default();
+        let message = reapi::Action {
+            command_digest: Some(to_message(&digest_bytes(&self.command.encode_to_vec()))),
+            input_root_digest: Some(to_message(&digest_bytes(&root.encode_to_vec()))),
+            platform: Some(self.platform.clone()),
+            ..Default::default()
+        };
+        digest_bytes(&message.encode_to_vec())
+    }
 }
 
 fn command(action: &Action) -> reapi::Command {
@@ -122,7 +137,7 @@ mod tests {
             setting_aliases: Vec::new(),
         };
         change(&mut action, &mut inputs, &mut description);
-        action_digest(&action, &inputs, &description)
+        Key::of(&action, &inputs, &description).digest()
     }
 
     fn exec(action: &mut Action) -> &mut Exec {

@@ -70,6 +70,9 @@ pub struct TargetReport {
     pub duration_ms: u64,
     /// Its actions, in the plan's order.
     pub actions: Vec<ActionReport>,
+    /// What was found of its earlier outputs when they had to be put in place again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
     /// What it has to say; errors first.
     pub diagnostics: Vec<Diagnostic>,
     /// What it left. Empty unless it succeeded.
@@ -103,6 +106,9 @@ pub struct ActionReport {
     pub description: String,
     /// How it ended.
     pub status: ActionStatus,
+    /// What is different from the last build in which its target succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
     /// How long it took in this build, in milliseconds.
     pub duration_ms: u64,
     /// The digest of the action, its name in the cache; none when it was not reached.

@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::action_graph::{ActionGraph, ActionIndex, ActionState, TargetState};
 use crate::action_job::ActionJob;
-use crate::commit::{CommitError, Exports, OutputPlace, Outputs};
+use crate::commit::{Commit, CommitError, Exports, OutputPlace, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
+use crate::explain::{KeyBytes, TargetKeys};
+use crate::exports::exported_tree;
 use crate::inputs::Available;
 use crate::kind::Kind;
 use crate::plans::Answer;
@@ -24,12 +26,14 @@ use crate::project::Project;
 use crate::recorded::Dialogue;
 use crate::report::ActionStatus;
 use crate::settled::Settled;
+use crate::state::State;
 use crate::store::{CachedAction, Store};
 use crate::tree::Tree;
 
 /// What a build works with, whatever it builds.
 pub(crate) struct Workshop {
     pub(crate) project: Arc<Project>,
+    pub(crate) state: State,
     pub(crate) store: Store,
     pub(crate) executor: LocalExecutor,
     pub(crate) outputs: Outputs,
@@ -98,6 +102,10 @@ pub(crate) struct ActionRecord {
     pub(crate) exit_code: Option<i32>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) result: Option<CachedAction>,
+    /// Its key, for the next build.
+    pub(crate) key: Option<KeyBytes>,
+    /// What is different from the last build.
+    pub(crate) reasons: Vec<String>,
 }
 
 /// What became of a target, beyond its actions.
@@ -112,6 +120,8 @@ pub(crate) struct TargetRecord {
     pub(crate) committed: bool,
     /// Whether they had to be written.
     pub(crate) written: bool,
+    /// What was found of the earlier outputs when they had to be.
+    pub(crate) reasons: Vec<String>,
 }
 
 /// A build under way.
@@ -141,7 +151,7 @@ pub(crate) struct Finished<'a> {
 /// The end of something that ran beside.
 enum Done {
     Action(ActionIndex, Box<ActionRecord>, ActionState),
-    Commit(Vec<usize>, Box<Result<Vec<bool>, CommitError>>),
+    Commit(Vec<usize>, Box<Result<Vec<Commit>, CommitError>>),
 }
 
 impl<'a> Schedule<'a> {
@@ -358,33 +368,11 @@ impl<'a> Schedule<'a> {
 
     fn exported_tree(&self, index: usize) -> Result<Tree, Diagnostic> {
         let planned = &self.targets[index];
-        let mut tree = Tree::default();
-        for export in &planned.plan.exports {
-            let entry = self
-                .graph
-                .actions_of(index)
-                .iter()
-                .filter(|action| self.graph.node(**action).action.id == export.action)
-                .find_map(|action| self.actions[*action].result.as_ref())
-                .and_then(|result| result.outputs.get(&export.output));
-            let broken = |reason: String| {
-                Diagnostic::error(
-                    "plan.broken",
-                    format!(
-                        "the exports of target `{}` can't be put together",
-                        planned.spec.name
-                    ),
-                )
-                .concerning(synth_core::Concern::Internal)
-                .cause(reason)
-            };
-            let entry = entry.ok_or_else(|| broken(format!("`{}` is not there", export.output)))?;
-            let path = synth_core::ProjectPath::parse(&export.path)
-                .map_err(|error| broken(error.to_string()))?;
-            tree.insert(path.as_str(), entry.clone())
-                .map_err(|conflict| broken(conflict.to_string()))?;
-        }
-        Ok(tree)
+        exported_tree(&planned.spec, &planned.plan, |id, output| {
+            let mut actions = self.graph.actions_of(index).iter();
+            let action = actions.find(|action| self.graph.node(**action).action.id == id)?;
+            self.actions[*action].result.as_ref()?.outputs.get(output)
+        })
     }
 
     fn start_commit(&mut self, indices: Vec<usize>) {
@@ -402,18 +390,42 @@ impl<'a> Schedule<'a> {
         // It counts as one that runs, so that one at a time is one at a time.
         self.busy_slots += 1;
         let workshop = Arc::clone(&self.workshop);
+        let keys: Vec<TargetKeys> = indices.iter().map(|index| self.keys(*index)).collect();
         self.running.spawn_blocking(move || {
-            Done::Commit(indices, Box::new(workshop.outputs.commit(&targets)))
+            let committed = workshop.outputs.commit(&targets);
+            if committed.is_ok() {
+                for keys in keys {
+                    let path = workshop.state.keys_record(&keys.target);
+                    if TargetKeys::read(&path) != keys {
+                        keys.write(&path);
+                    }
+                }
+            }
+            Done::Commit(indices, Box::new(committed))
         });
     }
 
-    fn commit_done(&mut self, indices: &[usize], result: Result<Vec<bool>, CommitError>) {
+    /// The keys of a target's actions.
+    fn keys(&self, target: usize) -> TargetKeys {
+        let actions = self.graph.actions_of(target).iter();
+        let keys = actions.filter_map(|index| {
+            let id = self.graph.node(*index).action.id.clone();
+            Some((id, self.actions[*index].key.clone()?))
+        });
+        TargetKeys {
+            target: self.targets[target].spec.name.clone(),
+            actions: keys.collect(),
+        }
+    }
+
+    fn commit_done(&mut self, indices: &[usize], result: Result<Vec<Commit>, CommitError>) {
         self.busy_slots -= 1;
         match result {
             Ok(written) => {
-                for (index, written) in indices.iter().zip(written) {
+                for (index, commit) in indices.iter().zip(written) {
                     self.records[*index].committed = true;
-                    self.records[*index].written = written;
+                    self.records[*index].written = commit.written;
+                    self.records[*index].reasons = commit.reasons;
                     self.graph.target_transition(*index, TargetState::Done);
                     self.report_target(*index);
                 }

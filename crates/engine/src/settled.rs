@@ -78,10 +78,7 @@ impl Settlement {
                 settled.insert(*index, found);
             }
         }
-        let mut all = Self {
-            settled,
-            places,
-        };
+        let mut all = Self { settled, places };
         all.open_what_is_lost(graph, store);
         all
     }
@@ -126,7 +123,10 @@ impl Settlement {
         let specs = open.iter().map(|index| &pipeline.targets[*index]);
         !self.settled.is_empty()
             && specs.zip(answers).any(|(target, answer)| {
-                let place = answer.plan.as_ref().map(|plan| OutputPlace::of(target, plan));
+                let place = answer
+                    .plan
+                    .as_ref()
+                    .map(|plan| OutputPlace::of(target, plan));
                 place.is_some_and(|place| self.places.get(&target.name) != Some(&place))
             })
     }

@@ -38,6 +38,7 @@ impl State {
         fs::create_dir_all(directory.join("logs"))?;
         fs::create_dir_all(directory.join("outputs"))?;
         fs::create_dir_all(directory.join("plans"))?;
+        fs::create_dir_all(directory.join("keys"))?;
         let ignore = directory.join(".gitignore");
         if !ignore.exists() {
             fs::write(ignore, "*\n")?;
@@ -103,6 +104,12 @@ impl State {
     /// Where it is kept what builds saw and left.
     pub(crate) fn index_directory(root: &Path) -> PathBuf {
         root.join(".synth/index")
+    }
+
+    /// Where the keys of a target's actions are kept.
+    pub(crate) fn keys_record(&self, target: &str) -> PathBuf {
+        let name = digest_bytes(target.as_bytes()).sha256;
+        self.directory.join("keys").join(name)
     }
 
     /// Where a target's plan is kept.

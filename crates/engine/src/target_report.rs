@@ -39,6 +39,7 @@ pub(crate) fn target_report(
             phase: node.action.phase,
             description: node.action.description.clone(),
             status: action_status(node.state),
+            reasons: record.reasons.clone(),
             duration_ms: milliseconds(record.duration),
             digest: record.digest.as_ref().map(|digest| digest.sha256.clone()),
             exit_code: record.exit_code,
@@ -60,6 +61,7 @@ pub(crate) fn target_report(
         status,
         duration_ms: milliseconds(finished.record.duration),
         actions,
+        reasons: finished.record.reasons.clone(),
         diagnostics,
         artifacts,
     }

@@ -126,6 +126,26 @@ impl Tree {
         }
     }
 
+    /// The paths of directories with nothing in them.
+    pub(crate) fn empty_directories(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.collect_empty("", &mut found);
+        found
+    }
+
+    fn collect_empty(&self, prefix: &str, found: &mut Vec<String>) {
+        for (name, entry) in &self.entries {
+            if let TreeEntry::Directory(below) = entry {
+                let path = format!("{prefix}{name}");
+                if below.entries.is_empty() {
+                    found.push(path);
+                } else {
+                    below.collect_empty(&format!("{path}/"), found);
+                }
+            }
+        }
+    }
+
     /// Bytes of all files.
     pub(crate) fn size(&self) -> u64 {
         self.entries

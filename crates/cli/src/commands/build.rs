@@ -14,7 +14,7 @@ use super::{Kinds, Outcome, directory, load, plugin_options, print, print_json};
 use crate::arguments::{BuildArguments, Global, ReportFormat};
 use crate::exit;
 use crate::render::progress::{Amount, Progress};
-use crate::render::{diagnostics, table};
+use crate::render::{diagnostics, explanation, table};
 
 pub(crate) fn run(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Outcome {
     let outcome = begin(global, arguments, linked);
@@ -32,7 +32,9 @@ pub(crate) fn run(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_
 fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Outcome {
     let earlier = Earlier::look(&request(global, arguments)?);
     // Images are loaded from what the pipeline says of them.
-    if let Some(earlier) = earlier.as_ref().filter(|_| !arguments.no_cache && !arguments.load)
+    if let Some(earlier) = earlier
+        .as_ref()
+        .filter(|_| !arguments.no_cache && !loads(arguments))
         && let Some(report) = earlier.nothing_to_do()
     {
         show(global, arguments, &report, earlier.root())?;
@@ -83,6 +85,17 @@ fn request(global: &Global, arguments: &BuildArguments) -> Result<BuildRequest, 
         store: None,
         other: Vec::new(),
     })
+}
+
+/// Whether images are to be loaded afterwards.
+fn loads(arguments: &BuildArguments) -> bool {
+    #[cfg(feature = "docker")]
+    return arguments.load;
+    #[cfg(not(feature = "docker"))]
+    {
+        let _ = arguments;
+        false
+    }
 }
 
 async fn build(
@@ -179,6 +192,12 @@ fn show(
                     ));
                 }
             }
+        }
+    }
+    if arguments.explain {
+        let reasons = explanation::of_report(report);
+        if !reasons.is_empty() {
+            print(&format!("{reasons}\n"));
         }
     }
     if !global.quiet {

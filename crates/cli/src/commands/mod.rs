@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod clean;
+mod explain;
 mod init;
 #[cfg(feature = "docker")]
 mod load;
@@ -31,6 +32,7 @@ pub(crate) fn run(arguments: &Arguments, kinds: &Kinds<'_>) -> u8 {
     let result = match &arguments.command {
         Command::Build(arguments) => build::run(global, arguments, kinds),
         Command::Plan(arguments) => plan::run(global, arguments, kinds.get()),
+        Command::Explain(arguments) => explain::run(global, arguments, kinds.get()),
         Command::Check(arguments) => check::run(global, arguments, kinds.get()),
         Command::Clean(arguments) => clean::run(global, arguments, kinds.get()),
         Command::Init(arguments) => init::run(global, arguments, kinds.get()),

@@ -1,6 +1,7 @@
 //! What a person sees: diagnostics with their places, progress while it lasts, tables at the end.
 
 pub(crate) mod diagnostics;
+pub(crate) mod explanation;
 pub(crate) mod progress;
 pub(crate) mod table;
 

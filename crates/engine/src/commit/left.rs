@@ -24,6 +24,30 @@ impl Outputs {
         }
     }
 
+    /// What is not any more as a target left it, a sentence each.
+    pub(crate) fn changes(&self, target: &TargetSpec, in_place: bool) -> Vec<String> {
+        let files: Vec<(String, Written)> = if in_place {
+            let record = self.in_place.record(&target.name);
+            let files = record.files.into_iter();
+            files.map(|(path, placed)| (path, placed.written)).collect()
+        } else {
+            let record = self.record(&target.output_path);
+            let below = |path| format!("{}/{path}", target.output_path);
+            let files = record.files.into_iter();
+            files
+                .map(|(path, written)| (below(path), written))
+                .collect()
+        };
+        let changes = files.into_iter().filter_map(|(path, written)| {
+            match fs::symlink_metadata(self.root.join(&path)) {
+                Ok(metadata) if Written::of_metadata(&metadata) == written => None,
+                Ok(_) => Some(format!("the output `{path}` was changed")),
+                Err(_) => Some(format!("the output `{path}` is gone")),
+            }
+        });
+        changes.collect()
+    }
+
     fn left_in_place(&self, target: &str) -> Option<Left> {
         let record = self.in_place.record(target);
         if !record.pending.is_empty() {

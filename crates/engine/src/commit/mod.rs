@@ -81,6 +81,15 @@ struct Staged {
 const NEW: &str = "outputs";
 const EARLIER: &str = "earlier";
 
+/// What was done with a target's outputs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Commit {
+    /// Whether they had to be written.
+    pub(crate) written: bool,
+    /// What had become of the earlier ones.
+    pub(crate) reasons: Vec<String>,
+}
+
 /// Why one of several targets' outputs can't be put in place.
 pub(crate) struct CommitError {
     /// Its place among those that were to be committed.
@@ -177,8 +186,21 @@ impl Outputs {
         )
     }
 
+    /// Whether what a target exports is in place.
+    pub(crate) fn is_in_place(&self, exports: &Exports) -> bool {
+        let Exports {
+            target,
+            tree,
+            in_place,
+        } = exports;
+        if *in_place {
+            return self.putting().is_current(target, tree);
+        }
+        self.in_place.record(&target.name).is_empty() && self.is_current(target, tree)
+    }
+
     /// Whether a target's outputs are in place.
-    pub(crate) fn is_current(&self, target: &TargetSpec, tree: &Tree) -> bool {
+    fn is_current(&self, target: &TargetSpec, tree: &Tree) -> bool {
         let record = self.record(&target.output_path);
         if record.tree != tree.digest().sha256 || !record.pending.is_empty() {
             return false;
@@ -196,11 +218,20 @@ impl Outputs {
 
     /// Puts what targets export in place, all or, as far as that can be known beforehand, none:
     /// each is written and checked before the first is moved in. Tells which had to be written.
-    pub(crate) fn commit(&self, targets: &[Exports]) -> Result<Vec<bool>, CommitError> {
+    pub(crate) fn commit(&self, targets: &[Exports]) -> Result<Vec<Commit>, CommitError> {
         let mut steps = Vec::new();
+        let mut commits = Vec::new();
         for (index, exports) in targets.iter().enumerate() {
             let step = self.prepare(exports);
-            steps.push(step.map_err(|problem| CommitError { index, problem })?);
+            let step = step.map_err(|problem| CommitError { index, problem })?;
+            commits.push(Commit {
+                written: false,
+                reasons: match step {
+                    Step::Nothing => Vec::new(),
+                    _ => self.changes(&exports.target, exports.in_place),
+                },
+            });
+            steps.push(step);
         }
         let puts = |step: &Step| matches!(step, Step::Put(_));
         let _turn = steps.iter().any(puts).then(|| self.in_place.turn());
@@ -211,7 +242,6 @@ impl Outputs {
                 return Err(CommitError { index, problem });
             }
         }
-        let mut written = Vec::new();
         for (index, (exports, step)) in targets.iter().zip(steps).enumerate() {
             let target = &exports.target;
             let installed = match step {
@@ -219,12 +249,15 @@ impl Outputs {
                 Step::Replace(staged) => self.replace(target, staged),
                 Step::Put(staged) => self.putting().install(&target.name, staged),
             };
-            written.push(installed.map_err(|error| CommitError {
+            let written = installed.map_err(|error| CommitError {
                 index,
                 problem: not_committed(exports, &error),
-            })?);
+            })?;
+            if let Some(commit) = commits.get_mut(index) {
+                commit.written = written;
+            }
         }
-        Ok(written)
+        Ok(commits)
     }
 
     /// Writes what a target exports beside its place, if it is not there yet.
@@ -235,16 +268,12 @@ impl Outputs {
             in_place,
         } = exports;
         let failed = |error: StoreError| not_committed(exports, &error);
+        if self.is_in_place(exports) {
+            return Ok(Step::Nothing);
+        }
         if *in_place {
-            if self.putting().is_current(target, tree) {
-                return Ok(Step::Nothing);
-            }
             let staged = self.putting().stage(target, tree);
             return staged.map(Step::Put).map_err(failed);
-        }
-        let was_in_place = !self.in_place.record(&target.name).is_empty();
-        if !was_in_place && self.is_current(target, tree) {
-            return Ok(Step::Nothing);
         }
         if let Some(problem) = self.check(target) {
             return Err(problem);

@@ -178,7 +178,11 @@ fn missing(action: &Action, output: &Output) -> Diagnostic {
 
 /// Moves a file, a link or everything below a directory into the store; with `wanted`, the files
 /// and links below the directory that match.
-fn ingest(path: &Path, wanted: Option<&PathPatterns>, store: &Store) -> Result<TreeEntry, Diagnostic> {
+fn ingest(
+    path: &Path,
+    wanted: Option<&PathPatterns>,
+    store: &Store,
+) -> Result<TreeEntry, Diagnostic> {
     let mut scan = Scan {
         wanted,
         tree: Tree::default(),

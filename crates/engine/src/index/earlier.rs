@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use rayon::prelude::*;
-use synth_core::{Digest, Diagnostic};
+use synth_core::{Diagnostic, Digest};
 
 use super::contents::{self, Contents};
 use super::fact::{Base, Seen, Verdict};
@@ -97,8 +97,8 @@ struct Found {
 }
 
 impl Earlier {
-    /// Looks for the index and compares it, unless another build holds the workspace: then there
-    /// is nothing to compare with yet.
+    /// Looks for the index and compares it. While another build holds the workspace that tells
+    /// only whether there was nothing to do; a build compares again when it holds it.
     #[must_use]
     pub fn look(request: &BuildRequest) -> Option<Self> {
         let started = Instant::now();
@@ -113,10 +113,8 @@ impl Earlier {
         };
         if earlier.path.exists() {
             let lock = State::open(&earlier.root).and_then(|state| state.try_lock());
-            if let Ok(Some(lock)) = lock {
-                earlier.found = Found::read(&earlier.path, &earlier.root);
-                earlier.lock = Mutex::new(Some(lock));
-            }
+            earlier.lock = Mutex::new(lock.ok().flatten());
+            earlier.found = Found::read(&earlier.path, &earlier.root);
         }
         Some(earlier)
     }
@@ -150,7 +148,10 @@ impl Earlier {
         let found = self.found.as_ref()?;
         let contents = found.contents()?;
         if contents.entries.len() != contents.targets
-            || !found.verdicts.iter().all(|verdict| *verdict == Verdict::Same)
+            || !found
+                .verdicts
+                .iter()
+                .all(|verdict| *verdict == Verdict::Same)
         {
             return None;
         }
@@ -232,10 +233,7 @@ impl contents::Entry<'_> {
 }
 
 /// The digests that an index knows, by absolute path.
-pub(crate) fn digests(
-    contents: &Contents<'_>,
-    root: &Path,
-) -> HashMap<PathBuf, (Stamp, Digest)> {
+pub(crate) fn digests(contents: &Contents<'_>, root: &Path) -> HashMap<PathBuf, (Stamp, Digest)> {
     let facts = contents.facts.iter();
     facts
         .filter_map(|fact| match &fact.seen {

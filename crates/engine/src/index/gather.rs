@@ -12,9 +12,9 @@ use synth_core::{Tool, ToolError, ToolRequest};
 
 use super::contents::{Contents, Entry};
 use super::fact::{Fact, Seen, Verdict};
-use super::stamp::{Stamp, file_clock, wait_for_the_next_tick};
+use super::stamp::Stamp;
 use crate::commit::Outputs;
-use crate::digest::Hashed;
+use crate::digest::{Hashed, hash_again};
 use crate::project::{Listing, Project};
 use crate::recorded::{Answered, Dialogue, Question};
 use crate::report::{ActionStatus, TargetReport, TargetStatus};
@@ -48,7 +48,7 @@ pub(crate) struct Gathering<'a> {
     pub(crate) outputs: &'a Outputs,
 }
 
-/// Puts an index together: entries for `built`, and those of `settled`, the targets that the
+/// Puts an index together, a tick after the last of the build was written: entries for `built`, and those of `settled`, the targets that the
 /// earlier index spoke for. `common` is what concerns every target.
 pub(crate) fn gather(
     gathering: &Gathering<'_>,
@@ -67,11 +67,8 @@ pub(crate) fn gather(
         let settled: std::collections::HashSet<&str> = settled.iter().copied().collect();
         let kept = contents.entries.iter();
         let kept = kept.filter(|entry| settled.contains(entry.name.as_ref()));
-        entries.extend(kept.map(|entry| carried_over(entry, contents, verdicts, &mut table)));
-    }
-    if !built.is_empty() {
-        // What was written until now is not taken for what is written later.
-        wait_for_the_next_tick();
+        let root = gathering.project.root();
+        entries.extend(kept.map(|entry| carried_over(entry, contents, verdicts, root, &mut table)));
     }
     let found: Vec<_> = built
         .par_iter()
@@ -93,16 +90,15 @@ fn carried_over(
     entry: &Entry<'_>,
     contents: &Contents<'_>,
     verdicts: &[Verdict],
+    root: &Path,
     table: &mut FactTable,
 ) -> Entry<'static> {
     let owned = |text: &Cow<'_, str>| Cow::Owned(text.clone().into_owned());
     let index = |index: &u32| usize::try_from(*index).unwrap_or(usize::MAX);
     let facts = entry.facts.iter().map(index).filter_map(|index| {
         let mut fact = contents.facts.get(index)?.clone().into_owned();
-        if let (Some(Verdict::Touched(now)), Seen::File { stamp, .. }) =
-            (verdicts.get(index), &mut fact.seen)
-        {
-            *stamp = *now;
+        if let Some(Verdict::Touched(now)) = verdicts.get(index) {
+            touched(&mut fact, *now, root);
         }
         Some(table.add(fact))
     });
@@ -115,11 +111,31 @@ fn carried_over(
     }
 }
 
+/// Gives a fact of a file that was dated anew its new stamp.
+fn touched(fact: &mut Fact<'_>, now: Stamp, root: &Path) {
+    let path = root.join(fact.path.as_ref());
+    let Seen::File { stamp, sha256 } = &mut fact.seen else {
+        return;
+    };
+    *stamp = now;
+    if now == Stamp::never() {
+        // It was too young to tell; by now it is not.
+        let again = hash_again(&path).ok();
+        if let Some(again) = again.filter(|again| again.settled)
+            && again.digest.sha256 == hex::encode(*sha256)
+        {
+            *stamp = again.stamp;
+        }
+    }
+}
+
 fn entry(built: &Built<'_>, facts: Vec<u32>) -> Option<Entry<'static>> {
     let mut report = built.report.clone();
     report.status = TargetStatus::UpToDate;
     report.duration_ms = 0;
+    report.reasons.clear();
     for action in &mut report.actions {
+        action.reasons.clear();
         action.status = ActionStatus::Cached;
         action.duration_ms = 0;
         action.log = None;
@@ -156,7 +172,11 @@ impl Gathering<'_> {
             }
         }
         let left = self.outputs.left(built.spec, built.plan.in_place)?;
-        facts.extend(left.into_iter().map(|(path, seen)| self.fact(&path, seen)).collect::<Option<Vec<_>>>()?);
+        facts.extend(
+            left.into_iter()
+                .map(|(path, seen)| self.fact(&path, seen))
+                .collect::<Option<Vec<_>>>()?,
+        );
         Some(facts)
     }
 
@@ -235,7 +255,10 @@ impl Gathering<'_> {
             path.is_ok_and(|path| !self.project.in_place().is_output(path.as_str()))
         };
         if !listing.files.iter().filter(is_source).eq(&now.files)
-            || !now.directories.iter().all(|path| listing.directories.contains(path))
+            || !now
+                .directories
+                .iter()
+                .all(|path| listing.directories.contains(path))
         {
             return None;
         }
@@ -279,7 +302,7 @@ impl Gathering<'_> {
         let mut hashed = self.project.digests().found(disk)?;
         if !hashed.settled {
             // It was young when it was hashed: only what is still the same is known.
-            let again = self.project.digests().again(disk).ok()?;
+            let again = hash_again(disk).ok()?;
             if again.digest != hashed.digest {
                 return None;
             }
@@ -327,38 +350,4 @@ pub(crate) fn seen_file(hashed: &Hashed) -> Option<Seen<'static>> {
         Stamp::never()
     };
     Some(Seen::File { stamp, sha256 })
-}
-
-/// What is at a path that was looked at before it was read.
-#[derive(Clone, Debug, Default)]
-pub struct Watched(Vec<(std::path::PathBuf, Option<Stamp>, i64)>);
-
-impl Watched {
-    /// Looks at a path, which is read after this.
-    pub(crate) fn look(&mut self, path: &Path) {
-        let looked = file_clock();
-        self.0
-            .push((path.to_owned(), Stamp::followed(path).ok(), looked));
-    }
-
-    pub(crate) fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
-    /// As facts; none when one can't be written down.
-    pub(crate) fn facts(&self, root: &Path) -> Option<Vec<Fact<'static>>> {
-        let facts = self.0.iter().map(|(path, stamp, looked)| {
-            let shown = path.strip_prefix(root).unwrap_or(path).to_str()?;
-            Some(Fact {
-                path: Cow::Owned(shown.to_owned()),
-                seen: match stamp {
-                    None => Seen::Nothing,
-                    Some(stamp) if stamp.is_settled(*looked) => Seen::Listed(*stamp),
-                    // Young: another look is needed, at what may be another thing by now.
-                    Some(_) => Seen::Listed(Stamp::never()),
-                },
-            })
-        });
-        facts.collect()
-    }
 }

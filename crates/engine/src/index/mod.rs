@@ -7,9 +7,10 @@ mod earlier;
 pub(crate) mod fact;
 mod gather;
 pub(crate) mod stamp;
+mod watched;
 
 pub(crate) use contents::{Contents, Entry, Place};
-pub use earlier::{BuildRequest, Earlier};
 pub(crate) use earlier::digests;
-pub use gather::Watched;
+pub use earlier::{BuildRequest, Earlier};
 pub(crate) use gather::{Built, Gathering, gather};
+pub use watched::Watched;

@@ -9,6 +9,7 @@
 mod caching;
 mod containment;
 mod in_place;
+mod index;
 mod outputs;
 mod plan_cache;
 mod processes;

@@ -136,6 +136,9 @@ impl Counted {
     fn asked_with(&self, options: BuildOptions) -> (usize, usize) {
         self.kind.validated.store(0, Ordering::SeqCst);
         self.kind.planned.store(0, Ordering::SeqCst);
+        // The index of what was seen would ask nobody.
+        let index = self.workspace.project().join(".synth/index");
+        let _ = std::fs::remove_dir_all(index);
         let report = self.try_build(options).unwrap();
         assert!(report.success);
         // What it has to say is said, whoever says it.

@@ -1,6 +1,6 @@
 //! A workspace with a store of its own, and a kind whose targets are shell scripts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -8,7 +8,11 @@ use synth_core::{
     Action, BuildTarget, Diagnostic, Exec, InputSource, Native, NativeOutcome, Phase, Plan,
     PlanContext, RunContext, SourceFiles, TargetDescription, TargetSpec, ToolRequest,
 };
-use synth_engine::{BuildOptions, BuildReport, LoadOptions, Pipeline, Registry, TargetStatus};
+use synth_engine::plugin::{HostProgram, PluginDirectories, PluginOptions};
+use synth_engine::{
+    BuildOptions, BuildReport, BuildRequest, Earlier, LoadOptions, Loaded, Pipeline, Registry,
+    TargetStatus,
+};
 
 /// A target whose `script` leaves its outputs in `out`, or, with patterns of `outputs`, among its
 /// sources.
@@ -170,16 +174,59 @@ impl Workspace {
         registry: &Registry,
         options: BuildOptions,
     ) -> Result<BuildReport, Vec<Diagnostic>> {
-        let pipeline = Pipeline::load(&self.project(), &LoadOptions::default(), registry)?;
         let own = self.directory.path().join("the store");
+        let store = Some(options.store.clone().unwrap_or(own));
+        let earlier = Earlier::look(&self.request(store.clone())).unwrap();
+        if options.use_cache
+            && let Some(report) = earlier.nothing_to_do()
+        {
+            return Ok(report);
+        }
+        let plugins = plugin_options();
+        let load = LoadOptions::default();
+        let loaded = Loaded::read(&self.project(), &load, registry, &plugins)?;
         let options = BuildOptions {
-            store: Some(options.store.unwrap_or(own)),
+            store,
+            earlier: Some(Arc::new(earlier)),
+            watched: loaded.watched.clone(),
             ..options
         };
         tokio::runtime::Runtime::new()
             .unwrap()
-            .block_on(synth_engine::build(&pipeline, registry, &options))
+            .block_on(synth_engine::build(&loaded.pipeline, registry, &options))
             .map_err(synth_engine::BuildError::into_diagnostics)
+    }
+
+    /// What a build of the workspace asks for.
+    pub(crate) fn request(&self, store: Option<PathBuf>) -> BuildRequest {
+        BuildRequest {
+            directory: self.project(),
+            options: LoadOptions::default(),
+            targets: Vec::new(),
+            plugins: plugin_options(),
+            store,
+            other: Vec::new(),
+        }
+    }
+
+    /// Whether the next build would find nothing to do without asking anybody.
+    pub(crate) fn is_known_to_be_up_to_date(&self) -> bool {
+        let store = self.directory.path().join("the store");
+        let earlier = Earlier::look(&self.request(Some(store)));
+        earlier.is_some_and(|earlier| earlier.nothing_to_do().is_some())
+    }
+}
+
+/// No plugins.
+fn plugin_options() -> PluginOptions {
+    PluginOptions {
+        directories: PluginDirectories::default(),
+        index: None,
+        locked: false,
+        host: HostProgram {
+            program: "/nowhere".into(),
+            arguments: Vec::new(),
+        },
     }
 }
 

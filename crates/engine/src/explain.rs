@@ -1,0 +1,289 @@
+//! Says what is different from the last build: the key of an action, compared with the one that it
+//! had when its outputs were made. Both are the messages themselves whose digest is the key, so
+//! that nothing can be in the one and not in the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
+use prost::Message as _;
+use serde::{Deserialize, Serialize};
+use synth_core::{Action, InputSource};
+
+use crate::key::Key;
+use crate::tree::{Tree, TreeEntry};
+
+/// More differences of one action are counted.
+const MOST_SHOWN: usize = 10;
+
+/// Longer values are cut.
+const MOST_CHARACTERS: usize = 120;
+
+/// The keys of a target's actions, as its last successful build had them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TargetKeys {
+    pub(crate) target: String,
+    /// By action: its key, encoded.
+    pub(crate) actions: BTreeMap<String, KeyBytes>,
+}
+
+/// A key as Protocol Buffers messages (proto3, "Encoding").
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeyBytes {
+    command: Vec<u8>,
+    platform: Vec<u8>,
+    inputs: Vec<u8>,
+}
+
+impl KeyBytes {
+    pub(crate) fn of(key: &Key) -> Self {
+        Self {
+            command: key.command.encode_to_vec(),
+            platform: key.platform.encode_to_vec(),
+            inputs: key.inputs.encode_to_vec(),
+        }
+    }
+
+    fn key(&self) -> Option<Key> {
+        Some(Key {
+            command: reapi::Command::decode(self.command.as_slice()).ok()?,
+            platform: reapi::Platform::decode(self.platform.as_slice()).ok()?,
+            inputs: reapi::Tree::decode(self.inputs.as_slice()).ok()?,
+        })
+    }
+}
+
+impl TargetKeys {
+    /// Reads what was kept; a file that can't be read holds nothing.
+    pub(crate) fn read(path: &Path) -> Self {
+        let read = || postcard::from_bytes(&fs::read(path).ok()?).ok();
+        read().unwrap_or_default()
+    }
+
+    /// Keeps it for the next build, which says less when it can't be kept.
+    pub(crate) fn write(&self, path: &Path) {
+        let write = || -> std::io::Result<()> {
+            let directory = path.parent().unwrap_or(Path::new("."));
+            let bytes = postcard::to_allocvec(self).map_err(std::io::Error::other)?;
+            let mut file = tempfile::NamedTempFile::new_in(directory)?;
+            file.write_all(&bytes)?;
+            file.persist(path)?;
+            Ok(())
+        };
+        let _ = write();
+    }
+
+    /// What is different for an action now, one sentence each: nothing when the key is the same.
+    pub(crate) fn differences(&self, action: &Action, now: &Key) -> Vec<String> {
+        let Some(before) = self.actions.get(&action.id) else {
+            return vec![match self.actions.is_empty() {
+                true => "no earlier build of it is known".to_owned(),
+                false => format!("`{}` is a new step of it", action.description),
+            }];
+        };
+        let Some(before) = before.key() else {
+            return vec!["what is known of the earlier build can't be read".to_owned()];
+        };
+        let mut found = Vec::new();
+        commands(&before.command, &now.command, &mut found);
+        properties(&before.platform, &now.platform, &mut found);
+        files(action, &before.inputs, &now.inputs, &mut found);
+        if found.is_empty() && before != *now {
+            found.push("its outputs are other ones".to_owned());
+        }
+        let more = found.len().saturating_sub(MOST_SHOWN);
+        found.truncate(MOST_SHOWN);
+        if more > 0 {
+            found.push(format!("and {more} more differences"));
+        }
+        found
+    }
+}
+
+fn commands(before: &reapi::Command, now: &reapi::Command, found: &mut Vec<String>) {
+    if before.arguments != now.arguments {
+        let (before, now) = (before.arguments.join(" "), now.arguments.join(" "));
+        found.push(change("the command", Some(&before), Some(&now)));
+    }
+    if before.working_directory != now.working_directory {
+        let (before, now) = (&before.working_directory, &now.working_directory);
+        found.push(change("the working directory", Some(before), Some(now)));
+    }
+    let variables = |command: &reapi::Command| -> BTreeMap<String, String> {
+        let variables = command.environment_variables.iter();
+        variables
+            .map(|variable| (variable.name.clone(), variable.value.clone()))
+            .collect()
+    };
+    let (before, now) = (variables(before), variables(now));
+    for name in keys(&before, &now) {
+        let (before, now) = (before.get(&name), now.get(&name));
+        if before != now {
+            let what = format!("the variable `{name}`");
+            found.push(change(&what, before, now));
+        }
+    }
+}
+
+fn properties(before: &reapi::Platform, now: &reapi::Platform, found: &mut Vec<String>) {
+    let map = |platform: &reapi::Platform| -> BTreeMap<String, String> {
+        let properties = platform.properties.iter();
+        properties
+            .map(|property| (property.name.clone(), property.value.clone()))
+            .collect()
+    };
+    let (before, now) = (map(before), map(now));
+    for name in keys(&before, &now) {
+        let (before, now) = (before.get(&name), now.get(&name));
+        if before == now {
+            continue;
+        }
+        let what = match name.as_str() {
+            "synth.crate" => "the crate of the target kind".to_owned(),
+            "synth.interface" => "the version of synth's interface".to_owned(),
+            "synth.network" => "access to the network".to_owned(),
+            "synth.sandbox" => "the sandbox".to_owned(),
+            "ISA" => "the processor".to_owned(),
+            "OSFamily" => "the operating system".to_owned(),
+            name => match (
+                name.strip_prefix("synth.tool."),
+                name.strip_prefix("synth.output."),
+            ) {
+                (Some(tool), _) => format!("the tool `{tool}`"),
+                (_, Some(output)) => format!("the output `{output}`"),
+                _ => format!("`{name}`"),
+            },
+        };
+        found.push(change(&what, before, now));
+    }
+}
+
+fn files(action: &Action, before: &reapi::Tree, now: &reapi::Tree, found: &mut Vec<String>) {
+    let (Some(before), Some(now)) = (Tree::from_message(before), Tree::from_message(now)) else {
+        return;
+    };
+    let (before, now) = (contents(&before), contents(&now));
+    for path in keys(&before, &now) {
+        let shown = origin(action, &path);
+        let sentence = match (before.get(&path), now.get(&path)) {
+            (Some(before), Some(now)) if before == now => continue,
+            (Some(before), Some(now))
+                if before.trim_end_matches(EXECUTABLE) == now.trim_end_matches(EXECUTABLE) =>
+            {
+                let word = if now.ends_with(EXECUTABLE) {
+                    "now"
+                } else {
+                    "no longer"
+                };
+                format!("{shown} is {word} executable")
+            }
+            (Some(_), Some(_)) => format!("{shown} has changed"),
+            (None, _) => format!("{shown} is new"),
+            (_, None) => format!("{shown} is gone"),
+        };
+        found.push(sentence);
+    }
+}
+
+/// Marks the content of an executable file.
+const EXECUTABLE: &str = " x";
+
+/// Everything in a tree by its path, as a text to compare.
+fn contents(tree: &Tree) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (path, entry) in tree.leaves() {
+        let content = match entry {
+            TreeEntry::File(file) if file.executable => {
+                format!("{}{EXECUTABLE}", file.digest.sha256)
+            }
+            TreeEntry::File(file) => file.digest.sha256.clone(),
+            TreeEntry::Symlink(to) => format!("-> {to}"),
+            TreeEntry::Directory(_) => continue,
+        };
+        found.insert(path, content);
+    }
+    for path in tree.empty_directories() {
+        found.insert(format!("{path}/"), String::new());
+    }
+    found
+}
+
+/// What a path of the input root is to the user.
+fn origin(action: &Action, path: &str) -> String {
+    let below = |at: &str| {
+        let rest = match at.trim_matches('/') {
+            "" | "." => Some(path),
+            at => path
+                .strip_prefix(at)
+                .and_then(|rest| rest.strip_prefix('/').or((rest.is_empty()).then_some(rest))),
+        };
+        rest.map(ToOwned::to_owned)
+    };
+    let inputs = action.inputs.iter();
+    let nearest = inputs
+        .filter_map(|input| Some((input.at.len(), input, below(&input.at)?)))
+        .max_by_key(|(length, _, _)| *length);
+    let Some((_, input, rest)) = nearest else {
+        return format!("`{path}`");
+    };
+    match &input.from {
+        InputSource::Source(files) => source(&files.root, &rest),
+        InputSource::Files { root, .. } => source(root, &rest),
+        InputSource::Target { name } => format!("`{rest}` of the needed target `{name}`"),
+        InputSource::Output { action, output } if rest.is_empty() => {
+            format!("`{output}` of its step `{action}`")
+        }
+        InputSource::Output { action, .. } => format!("`{rest}` of its step `{action}`"),
+        _ => format!("`{path}`, which the target kind writes,"),
+    }
+}
+
+fn source(root: &synth_core::ProjectPath, rest: &str) -> String {
+    match root.join(rest) {
+        Ok(path) => format!("`{path}`"),
+        Err(_) => format!("`{rest}`"),
+    }
+}
+
+fn keys(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> BTreeSet<String> {
+    before.keys().chain(now.keys()).cloned().collect()
+}
+
+fn change(what: &str, before: Option<&String>, now: Option<&String>) -> String {
+    match (before, now) {
+        (Some(before), Some(now)) => {
+            let (before, now) = shown(before, now);
+            format!("{what} was `{before}`, and is `{now}`")
+        }
+        (None, Some(now)) => format!("{what} is new: `{}`", cut(now)),
+        (Some(before), None) => format!("{what} is gone: it was `{}`", cut(before)),
+        (None, None) => what.to_owned(),
+    }
+}
+
+/// Two values so far that the first difference can be seen.
+fn shown(before: &str, now: &str) -> (String, String) {
+    if before.chars().count().max(now.chars().count()) <= MOST_CHARACTERS {
+        return (before.to_owned(), now.to_owned());
+    }
+    /// What is shown before the difference.
+    const CONTEXT: usize = 30;
+    let same = before.chars().zip(now.chars());
+    let same = same.take_while(|(before, now)| before == now).count();
+    let start = same.saturating_sub(CONTEXT);
+    let part = |text: &str| {
+        let rest: String = text.chars().skip(start).collect();
+        let dots = if start > 0 { ".." } else { "" };
+        format!("{dots}{}", cut(&rest))
+    };
+    (part(before), part(now))
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}..", &text[..end]),
+        None => text.to_owned(),
+    }
+}
