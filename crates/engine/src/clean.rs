@@ -13,6 +13,9 @@ use crate::config::Pipeline;
 use crate::plans::located;
 use crate::store::Store;
 
+/// How often it is tried to hold the workspace: a build may be just ending.
+const PATIENCE: u32 = 20;
+
 /// Removes the outputs of every target of a pipeline, and what their kinds say beside. Gives the
 /// paths removed.
 ///
@@ -39,7 +42,7 @@ pub fn clean(
         ]
     };
     let store = Store::open(&directory).map_err(unusable)?;
-    let Some(_lock) = state.try_lock().map_err(unusable)? else {
+    let Some(_lock) = state.try_lock(PATIENCE).map_err(unusable)? else {
         return Err(vec![
             Diagnostic::error("clean.busy", "a build is running in this workspace")
                 .concerning(Concern::State)

@@ -218,7 +218,7 @@ impl Project {
             let entry = entry.map_err(|error| plan_error(directory, &error))?;
             let name = entry.file_name();
             if self.is_in_place(directory, &entry) {
-                found.outputs += 1;
+                found.passed_over.push(format!("{below}{}", name.display()));
                 continue;
             }
             if patterns.excludes(&format!("{below}{}", name.display())) {
@@ -242,11 +242,11 @@ impl Project {
                 if self.disk_path(&path) == self.store || self.outputs.contains(&path) {
                     continue;
                 }
-                let (before, outputs) = (found.len(), found.outputs);
+                let (before, outputs) = (found.len(), found.passed_over.len());
                 self.walk(&path, &format!("{relative}/"), patterns, found)?;
                 // A directory that is there for outputs alone is none of the sources.
                 let for_outputs = found.len() == before
-                    && (found.outputs > outputs
+                    && (found.passed_over.len() > outputs
                         || self.in_place.made_directory(path.as_str())
                         || self
                             .outputs
@@ -366,8 +366,8 @@ struct Listings {
 pub(crate) struct Listing {
     pub(crate) files: Vec<String>,
     pub(crate) directories: Vec<String>,
-    /// How many files were passed over because a target has put them there.
-    outputs: usize,
+    /// Files that were passed over because a target has put them there.
+    pub(crate) passed_over: Vec<String>,
     /// The directories that were read, as they were before, and when that was.
     pub(crate) looked_at: Vec<(ProjectPath, Stamp, i64)>,
 }

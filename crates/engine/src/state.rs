@@ -73,14 +73,21 @@ impl State {
         }
     }
 
-    /// Holds the workspace if no build does.
-    pub(crate) fn try_lock(&self) -> io::Result<Option<WorkspaceLock>> {
+    /// Holds the workspace if no build does, or stops doing so while it is tried so many times.
+    pub(crate) fn try_lock(&self, attempts: u32) -> io::Result<Option<WorkspaceLock>> {
+        const INTERVAL: Duration = Duration::from_millis(5);
         let file = File::create(self.directory.join("lock"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(WorkspaceLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        for attempt in 1.. {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(WorkspaceLock { _file: file })),
+                Err(TryLockError::WouldBlock) if attempt < attempts => {
+                    std::thread::sleep(INTERVAL);
+                }
+                Err(TryLockError::WouldBlock) => break,
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
         }
+        Ok(None)
     }
 
     /// Makes the directory of a build's logs and removes those of builds long past.

@@ -75,7 +75,7 @@ impl Outputs {
             if entry.file_type().is_dir() {
                 let looked = file_clock();
                 let stamp = Stamp::followed(&path).ok()?;
-                left.push((path, Seen::Listed(settled(stamp, looked))));
+                left.push((path, Seen::Listed(stamp.if_settled(looked))));
                 continue;
             }
             let relative = path.strip_prefix(&directory).ok()?.to_str()?;
@@ -92,13 +92,5 @@ fn seen_as(path: &Path, written: &Written) -> Option<Seen<'static>> {
     let looked = file_clock();
     let metadata = fs::symlink_metadata(path).ok()?;
     (Written::of_metadata(&metadata) == *written)
-        .then(|| Seen::Stamped(settled(Stamp::of(&metadata), looked)))
-}
-
-fn settled(stamp: Stamp, looked: i64) -> Stamp {
-    if stamp.is_settled(looked) {
-        stamp
-    } else {
-        Stamp::never()
-    }
+        .then(|| Seen::Stamped(Stamp::of(&metadata).if_settled(looked)))
 }

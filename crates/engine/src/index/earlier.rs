@@ -112,7 +112,7 @@ impl Earlier {
             found: None,
         };
         if earlier.path.exists() {
-            let lock = State::open(&earlier.root).and_then(|state| state.try_lock());
+            let lock = State::open(&earlier.root).and_then(|state| state.try_lock(1));
             earlier.lock = Mutex::new(lock.ok().flatten());
             earlier.found = Found::read(&earlier.path, &earlier.root);
         }

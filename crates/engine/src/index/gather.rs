@@ -12,7 +12,7 @@ use synth_core::{Tool, ToolError, ToolRequest};
 
 use super::contents::{Contents, Entry};
 use super::fact::{Fact, Seen, Verdict};
-use super::stamp::Stamp;
+use super::stamp::{Stamp, file_clock};
 use crate::commit::Outputs;
 use crate::digest::{Hashed, hash_again};
 use crate::project::{Listing, Project};
@@ -262,13 +262,16 @@ impl Gathering<'_> {
         {
             return None;
         }
+        // What is no source because a target wrote it is one when somebody else has written it.
+        for path in &now.passed_over {
+            let disk = self.project.disk_path(&files.root.join(path).ok()?);
+            let looked = file_clock();
+            let stamp = Stamp::of(&fs::symlink_metadata(&disk).ok()?);
+            facts.push(self.fact(&disk, Seen::Stamped(stamp.if_settled(looked)))?);
+        }
         for (path, stamp, looked) in &now.looked_at {
-            let stamp = if stamp.is_settled(*looked) {
-                *stamp
-            } else {
-                Stamp::never()
-            };
-            facts.push(self.fact(&self.project.disk_path(path), Seen::Listed(stamp))?);
+            let seen = Seen::Listed(stamp.if_settled(*looked));
+            facts.push(self.fact(&self.project.disk_path(path), seen)?);
         }
         Some(())
     }

@@ -83,6 +83,15 @@ impl Stamp {
         // A file of the future, after the clock was set back, may be met by it again.
         self.changed.saturating_add(tick) < looked
     }
+
+    /// Itself if it [`is_settled`](Self::is_settled), and otherwise one that nothing has.
+    pub(crate) fn if_settled(self, looked: i64) -> Self {
+        if self.is_settled(looked) {
+            self
+        } else {
+            Self::never()
+        }
+    }
 }
 
 fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
