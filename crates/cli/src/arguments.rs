@@ -214,6 +214,15 @@ pub(crate) struct BuildArguments {
     /// Take no results and no plans of earlier builds
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Build only the targets that changes in git can reach, and what they need
+    #[arg(long)]
+    pub(crate) affected: bool,
+    /// Changes since REV: commits since HEAD left it, and what is not committed [default: HEAD]
+    #[arg(long, value_name = "REV", requires = "affected")]
+    pub(crate) since: Option<String>,
+    /// Execute every action twice, and fail where it does not leave the same both times
+    #[arg(long)]
+    pub(crate) verify_reproducible: bool,
     /// Say of each target that was not up to date what is different from its last build
     #[arg(long)]
     pub(crate) explain: bool,

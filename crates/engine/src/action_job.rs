@@ -1,7 +1,7 @@
 //! One action from its inputs to its result: looked up in the cache, executed and tried again,
 //! kept for the next build.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use crate::explain::{KeyBytes, TargetKeys};
 use crate::inputs::{Available, input_tree};
 use crate::key::Key;
 use crate::kind::Kind;
+use crate::reproducible;
 use crate::schedule::{ActionRecord, Workshop};
 use crate::store::CachedAction;
 use crate::tree::Tree;
@@ -40,6 +41,67 @@ impl ActionJob {
     }
 
     async fn carry_out(&self, record: &mut ActionRecord) -> ActionState {
+        let state = self.bring_about(record).await;
+        if !self.workshop.verify || !state.is_success() {
+            return state;
+        }
+        match self.verify(record).await {
+            Some(ended) => ended,
+            None => state,
+        }
+    }
+
+    /// Executes it once more and compares; none when it left the same.
+    async fn verify(&self, record: &mut ActionRecord) -> Option<ActionState> {
+        let inputs = match self.lay_out().await {
+            Ok(inputs) => inputs,
+            Err(problem) => {
+                record.diagnostics.push(problem);
+                return Some(ActionState::Failed);
+            }
+        };
+        let log = self.log("verify.log");
+        match self.execute(inputs, &log).await {
+            Ended::Cancelled => Some(ActionState::Cancelled),
+            Ended::Failed {
+                diagnostics,
+                exit_code,
+            } => {
+                record.log = Some(log);
+                record.diagnostics.extend(diagnostics);
+                record.exit_code = exit_code;
+                Some(ActionState::Failed)
+            }
+            Ended::Succeeded(second) => {
+                let first = record.result.clone()?;
+                let (workshop, action) = (Arc::clone(&self.workshop), self.action.clone());
+                let report = self.log("diffoscope.txt");
+                let compared = tokio::task::spawn_blocking(move || {
+                    let store = &workshop.store;
+                    reproducible::compare(&action, &first.outputs, &second.outputs, store, &report)
+                });
+                let problem = compared.await.ok().flatten()?;
+                record.diagnostics.push(problem);
+                Some(ActionState::Failed)
+            }
+        }
+    }
+
+    async fn lay_out(&self) -> Result<Tree, Diagnostic> {
+        let workshop = Arc::clone(&self.workshop);
+        let (action, available) = (self.action.clone(), self.available.clone());
+        let laid_out =
+            tokio::task::spawn_blocking(move || input_tree(&action, &workshop.project, &available));
+        laid_out.await.unwrap_or_else(|error| Err(failed(&error)))
+    }
+
+    /// The file with what an execution prints.
+    fn log(&self, ending: &str) -> PathBuf {
+        let name = format!("{}.{}.{ending}", self.target, file_name(&self.action.id));
+        self.workshop.logs.join(name)
+    }
+
+    async fn bring_about(&self, record: &mut ActionRecord) -> ActionState {
         let inputs = match self.look_up(record).await {
             Ok(Some(inputs)) => inputs,
             Ok(None) => return ActionState::Cached,
@@ -51,11 +113,7 @@ impl ActionJob {
         if self.stop.is_cancelled() {
             return ActionState::Cancelled;
         }
-        let log = self.workshop.logs.join(format!(
-            "{}.{}.log",
-            self.target,
-            file_name(&self.action.id)
-        ));
+        let log = self.log("log");
         record.log = Some(log.clone());
         self.workshop.observer.notify(&Event::ActionStarted {
             target: self.target.clone(),
@@ -126,11 +184,9 @@ impl ActionJob {
             };
             Ok((inputs, digest, known, key, reasons))
         });
-        let (inputs, digest, known, key, reasons) = looked_up.await.unwrap_or_else(|error| {
-            Err(Diagnostic::error("internal", "synth itself failed")
-                .concerning(synth_core::Concern::Internal)
-                .caused_by(&error))
-        })?;
+        let (inputs, digest, known, key, reasons) = looked_up
+            .await
+            .unwrap_or_else(|error| Err(failed(&error)))?;
         record.digest = Some(digest);
         record.key = Some(key);
         record.reasons = reasons;
@@ -197,6 +253,12 @@ impl ActionJob {
         }
         ActionState::Executed
     }
+}
+
+fn failed(error: &tokio::task::JoinError) -> Diagnostic {
+    Diagnostic::error("internal", "synth itself failed")
+        .concerning(synth_core::Concern::Internal)
+        .caused_by(error)
 }
 
 /// An action's id as part of a file name.

@@ -38,6 +38,8 @@ pub struct BuildOptions {
     pub jobs: Option<NonZeroUsize>,
     /// Whether results and plans of earlier builds are used. Those of this one are kept either way.
     pub use_cache: bool,
+    /// Whether every action is executed once more, and has to leave the same.
+    pub verify_reproducible: bool,
     /// The store's directory; none for the user's own, see [`default_store_directory`].
     pub store: Option<PathBuf>,
     /// Ends the build when it is cancelled: processes are asked to end, and given a moment.
@@ -58,6 +60,7 @@ impl Default for BuildOptions {
         Self {
             jobs: None,
             use_cache: true,
+            verify_reproducible: false,
             store: None,
             cancel: CancellationToken::new(),
             kill: CancellationToken::new(),
@@ -166,7 +169,8 @@ pub async fn build(
     let target_graph = TargetGraph::new(&pipeline.targets)
         .map_err(|error| BuildError::Invalid(error.into_diagnostics(pipeline)))?;
     let known = earlier.as_deref().and_then(Earlier::contents);
-    let known = known.filter(|_| options.use_cache);
+    // What is to be verified is to be executed.
+    let known = known.filter(|_| options.use_cache && !options.verify_reproducible);
     if let Some((contents, _)) = &known {
         let digests = index::digests(contents, &pipeline.root);
         workshop.project.digests().remember(digests);
@@ -494,6 +498,7 @@ pub(crate) fn open_workshop(
         observer: Arc::clone(&options.observer),
         jobs,
         use_cache: options.use_cache,
+        verify: options.verify_reproducible,
         cancel: options.cancel.clone(),
         kill: options.kill.clone(),
     }))

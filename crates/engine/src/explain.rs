@@ -140,6 +140,12 @@ fn properties(before: &reapi::Platform, now: &reapi::Platform, found: &mut Vec<S
         if before == now {
             continue;
         }
+        if let (Some(tool), Some(before), Some(now)) =
+            (name.strip_prefix("synth.tool."), before, now)
+        {
+            found.push(tools(tool, before, now));
+            continue;
+        }
         let what = match name.as_str() {
             "synth.crate" => "the crate of the target kind".to_owned(),
             "synth.interface" => "the version of synth's interface".to_owned(),
@@ -158,6 +164,20 @@ fn properties(before: &reapi::Platform, now: &reapi::Platform, found: &mut Vec<S
         };
         found.push(change(&what, before, now));
     }
+}
+
+/// What is different of a tool: where it is, what it says it is, or its file alone.
+fn tools(name: &str, before: &str, now: &str) -> String {
+    let part = |text: &str, index: usize| text.splitn(3, '\n').nth(index).map(ToOwned::to_owned);
+    let what = format!("the tool `{name}`");
+    for index in [2, 0] {
+        let (before, now) = (part(before, index), part(now, index));
+        if before != now {
+            return change(&what, before.as_ref(), now.as_ref());
+        }
+    }
+    let path = part(now, 0).unwrap_or_default();
+    format!("{what} is another one in the same place: `{path}`")
 }
 
 fn files(action: &Action, before: &reapi::Tree, now: &reapi::Tree, found: &mut Vec<String>) {

@@ -95,7 +95,7 @@ fn platform(action: &Action, description: &TargetDescription) -> reapi::Platform
     ];
     properties.extend(action.tools.iter().map(|tool| {
         let identity = format!(
-            "{} {} {}",
+            "{}\n{}\n{}",
             tool.path.display(),
             tool.digest,
             tool.version_output

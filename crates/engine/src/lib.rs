@@ -4,6 +4,7 @@
 
 mod action_graph;
 mod action_job;
+mod affected;
 mod api;
 mod build;
 mod check;
@@ -31,6 +32,7 @@ mod project;
 mod recorded;
 mod registry;
 mod report;
+mod reproducible;
 mod schedule;
 mod settled;
 mod state;
@@ -40,6 +42,7 @@ mod tools;
 mod tree;
 mod work;
 
+pub use affected::affected;
 pub use api::{BuildManager, BuildOrchestrator, BuildResult, orchestrate_build_pipeline};
 pub use build::{BuildError, BuildOptions, build, default_store_directory, plan_pipeline};
 pub use check::{CheckReport, ToolCheck, check};

@@ -41,6 +41,8 @@ pub(crate) struct Workshop {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) jobs: NonZeroUsize,
     pub(crate) use_cache: bool,
+    /// Whether every action is executed once more, and has to leave the same.
+    pub(crate) verify: bool,
     /// The user's: when it is cancelled, so is the build.
     pub(crate) cancel: CancellationToken,
     /// Ends processes at once.

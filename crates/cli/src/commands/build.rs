@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use synth_core::Diagnostic;
 use synth_engine::plugin::LOCK_FILE_NAME;
-use synth_engine::{
-    BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, LoadOptions, Loaded,
-};
+use synth_engine::{BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, Loaded};
 
 use super::signals::Signals;
-use super::{Kinds, Outcome, directory, load, plugin_options, print, print_json};
+use super::{Kinds, Outcome, directory, load, load_options, plugin_options, print, print_json};
 use crate::arguments::{BuildArguments, Global, ReportFormat};
 use crate::exit;
 use crate::render::progress::{Amount, Progress};
@@ -30,7 +28,11 @@ pub(crate) fn run(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_
 }
 
 fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Outcome {
-    let earlier = Earlier::look(&request(global, arguments)?);
+    // Which targets are affected is not known yet.
+    let earlier = match arguments.affected {
+        true => None,
+        false => Earlier::look(&request(global, arguments)?),
+    };
     // Images are loaded from what the pipeline says of them.
     if let Some(earlier) = earlier
         .as_ref()
@@ -40,7 +42,16 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
         show(global, arguments, &report, earlier.root())?;
         return Ok(exit::SUCCESS);
     }
-    let loaded = load(global, &arguments.targets.targets, linked.get())?;
+    let mut loaded = load(global, &arguments.targets.targets, linked.get())?;
+    let runtime = runtime()?;
+    if arguments.affected {
+        let since = arguments.since.as_deref().unwrap_or("HEAD");
+        let names = runtime.block_on(affected(global, &loaded, since))?;
+        if names.is_empty() {
+            return nothing_affected(global, arguments, &loaded, since);
+        }
+        loaded.pipeline = loaded.pipeline.select(&names)?;
+    }
     let Loaded {
         pipeline, plugins, ..
     } = &loaded;
@@ -57,17 +68,52 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
         (false, true) => Amount::Verbose,
         (false, false) => Amount::Normal,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    runtime.block_on(build(global, arguments, &loaded, earlier, amount))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Vec<Diagnostic>> {
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| {
-            vec![
-                Diagnostic::error("internal", "no threads can be started")
-                    .concerning(synth_core::Concern::Internal)
-                    .caused_by(&error),
-            ]
+            let problem = Diagnostic::error("internal", "no threads can be started");
+            let problem = problem.concerning(synth_core::Concern::Internal);
+            vec![problem.caused_by(&error)]
+        })
+}
+
+/// The targets that changes since a revision can reach.
+async fn affected(
+    global: &Global,
+    loaded: &Loaded,
+    since: &str,
+) -> Result<Vec<String>, Vec<Diagnostic>> {
+    let options = BuildOptions::default();
+    let Loaded {
+        pipeline, registry, ..
+    } = loaded;
+    let affected =
+        synth_engine::affected(pipeline, registry, &load_options(global), &options, since).await;
+    affected.map_err(synth_engine::BuildError::into_diagnostics)
+}
+
+fn nothing_affected(
+    global: &Global,
+    arguments: &BuildArguments,
+    loaded: &Loaded,
+    since: &str,
+) -> Outcome {
+    if arguments.format == ReportFormat::Json {
+        print_json(&BuildReport {
+            success: true,
+            pipeline: loaded.pipeline.name.clone(),
+            environment: loaded.pipeline.environment.clone(),
+            ..BuildReport::not_begun(Vec::new())
         })?;
-    runtime.block_on(build(global, arguments, &loaded, earlier, amount))
+    } else if !global.quiet {
+        print(&format!("no target is affected by changes since {since}"));
+    }
+    Ok(exit::SUCCESS)
 }
 
 /// What is asked for, as far as it decides what the build does.
@@ -76,11 +122,7 @@ fn request(global: &Global, arguments: &BuildArguments) -> Result<BuildRequest, 
     Ok(BuildRequest {
         plugins: plugin_options(global, &directory)?,
         directory,
-        options: LoadOptions {
-            config: global.config.clone(),
-            environment: global.environment.clone(),
-            pipeline: global.pipeline.clone(),
-        },
+        options: load_options(global),
         targets: arguments.targets.targets.clone(),
         store: None,
         other: Vec::new(),
@@ -125,6 +167,7 @@ async fn build(
     let options = BuildOptions {
         jobs: arguments.jobs,
         use_cache: !arguments.no_cache,
+        verify_reproducible: arguments.verify_reproducible,
         cancel: cancel.clone(),
         kill,
         observer: progress,

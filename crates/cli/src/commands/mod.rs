@@ -96,16 +96,21 @@ fn directory(global: &Global) -> Result<PathBuf, Vec<Diagnostic>> {
 /// The pipeline that the command line means, reduced to the targets it names, with the kinds that
 /// are linked in and those of plugins.
 fn load(global: &Global, targets: &[String], linked: &Registry) -> Result<Loaded, Vec<Diagnostic>> {
-    let options = LoadOptions {
-        config: global.config.clone(),
-        environment: global.environment.clone(),
-        pipeline: global.pipeline.clone(),
-    };
+    let options = load_options(global);
     let directory = directory(global)?;
     let plugins = plugin_options(global, &directory)?;
     let mut loaded = Loaded::read(&directory, &options, linked, &plugins)?;
     loaded.pipeline = loaded.pipeline.select(targets)?;
     Ok(loaded)
+}
+
+/// What is read, and how.
+fn load_options(global: &Global) -> LoadOptions {
+    LoadOptions {
+        config: global.config.clone(),
+        environment: global.environment.clone(),
+        pipeline: global.pipeline.clone(),
+    }
 }
 
 /// Where plugins are looked for, and the program that hosts them: this one.

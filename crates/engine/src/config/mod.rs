@@ -214,6 +214,25 @@ impl Pipeline {
         Self::check(document, root, options, registry, &[], problems)
     }
 
+    /// The pipeline as another text of its configuration file says; none when that is not sound.
+    pub(crate) fn of_text(
+        &self,
+        name: &str,
+        text: Vec<u8>,
+        options: &LoadOptions,
+        registry: &Registry,
+    ) -> Option<Self> {
+        let document = Document::parse(name, text).ok()?;
+        let root = self.root.clone();
+        Self::check(document, root, options, registry, &[], Vec::new()).ok()
+    }
+
+    /// The name of the configuration file, which is in the root.
+    pub(crate) fn config_name(&self) -> Option<String> {
+        let path = Path::new(&self.places.document.as_ref()?.path);
+        Some(path.file_name()?.to_str()?.to_owned())
+    }
+
     /// Checks what was read. `unusable` are plugins that a kind nobody knows may be in.
     fn check(
         mut document: Document,

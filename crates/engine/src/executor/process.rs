@@ -302,8 +302,8 @@ pub(crate) fn ask(
 }
 
 fn read_back(mut file: File) -> Result<Vec<u8>, String> {
-    /// More than any version takes.
-    const MOST_BYTES: u64 = 1024 * 1024;
+    /// More than any version takes, or the names of files that git tells.
+    const MOST_BYTES: u64 = 256 * 1024 * 1024;
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))
         .and_then(|_| file.take(MOST_BYTES).read_to_end(&mut bytes))

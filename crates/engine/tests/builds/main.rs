@@ -8,6 +8,7 @@
 
 mod caching;
 mod containment;
+mod explaining;
 mod in_place;
 mod index;
 mod outputs;

@@ -176,8 +176,13 @@ impl Workspace {
     ) -> Result<BuildReport, Vec<Diagnostic>> {
         let own = self.directory.path().join("the store");
         let store = Some(options.store.clone().unwrap_or(own));
-        let earlier = Earlier::look(&self.request(store.clone())).unwrap();
+        let request = BuildRequest {
+            other: vec![kinds(registry)],
+            ..self.request(store.clone())
+        };
+        let earlier = Earlier::look(&request).unwrap();
         if options.use_cache
+            && !options.verify_reproducible
             && let Some(report) = earlier.nothing_to_do()
         {
             return Ok(report);
@@ -212,9 +217,18 @@ impl Workspace {
     /// Whether the next build would find nothing to do without asking anybody.
     pub(crate) fn is_known_to_be_up_to_date(&self) -> bool {
         let store = self.directory.path().join("the store");
-        let earlier = Earlier::look(&self.request(Some(store)));
+        let request = BuildRequest {
+            other: vec![kinds(&Registry::new().with(Arc::new(Script)))],
+            ..self.request(Some(store))
+        };
+        let earlier = Earlier::look(&request);
         earlier.is_some_and(|earlier| earlier.nothing_to_do().is_some())
     }
+}
+
+/// What tells kinds from others: in a program of its own, that is the program.
+fn kinds(registry: &Registry) -> String {
+    format!("{:?}", registry.descriptions().collect::<Vec<_>>())
 }
 
 /// No plugins.
