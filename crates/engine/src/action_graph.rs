@@ -1,6 +1,7 @@
 //! The one graph of all targets' actions, with the state of each. Says what may start; starts
 //! nothing.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use synth_core::{Action, InputSource, Plan};
@@ -61,6 +62,8 @@ pub(crate) struct Node {
     pub(crate) target: usize,
     pub(crate) action: Action,
     pub(crate) state: ActionState,
+    /// How long it takes from its start to the end of what waits for it longest, in milliseconds.
+    way: u64,
     /// How many actions of the same target that must have succeeded have not yet.
     waits_for: usize,
     /// Actions of the same target that wait for it.
@@ -72,8 +75,8 @@ pub(crate) struct ActionGraph {
     nodes: Vec<Node>,
     /// By target: its actions, and what it needs.
     targets: Vec<TargetNode>,
-    /// Actions that may start.
-    ready: BTreeSet<ActionIndex>,
+    /// Actions that may start, those of the longest way first.
+    ready: BTreeSet<(Reverse<u64>, ActionIndex)>,
     /// Targets whose state, or the state of one of whose actions, has changed since somebody asked.
     touched: BTreeSet<usize>,
 }
@@ -136,6 +139,7 @@ impl ActionGraph {
                 target,
                 action: action.clone(),
                 state: ActionState::Waiting,
+                way: 0,
                 waits_for: 0,
                 dependents: Vec::new(),
             });
@@ -172,7 +176,7 @@ impl ActionGraph {
         let node = &self.nodes[index];
         let begun = self.targets[node.target].waits_for == 0;
         if begun && node.waits_for == 0 && node.state == ActionState::Waiting {
-            self.ready.insert(index);
+            self.ready.insert((Reverse(node.way), index));
         }
     }
 
@@ -196,9 +200,33 @@ impl ActionGraph {
         &self.targets[target].needs
     }
 
+    /// Takes note of how long actions are going to take, in milliseconds: what lies on the longest
+    /// way to the end starts first.
+    pub(crate) fn expect(&mut self, duration: impl Fn(&Node) -> u64) {
+        // Whatever depends on an action has a higher number, and so has every target that needs
+        // its target.
+        let mut way_of_target = vec![0; self.targets.len()];
+        for index in (0..self.nodes.len()).rev() {
+            let node = &self.nodes[index];
+            let after = node.dependents.iter().map(|after| self.nodes[*after].way);
+            let needed_by = self.targets[node.target].dependents.iter();
+            let needed_by = needed_by.map(|dependent| way_of_target[*dependent]);
+            let rest = after.chain(needed_by).max().unwrap_or_default();
+            let way = duration(node).saturating_add(rest);
+            let of_target = &mut way_of_target[node.target];
+            *of_target = way.max(*of_target);
+            self.nodes[index].way = way;
+        }
+        let ready: Vec<ActionIndex> = self.ready.iter().map(|(_, index)| *index).collect();
+        self.ready.clear();
+        for index in ready {
+            self.make_ready(index);
+        }
+    }
+
     /// The first action that may start.
     pub(crate) fn next_ready(&self) -> Option<ActionIndex> {
-        self.ready.first().copied()
+        self.ready.first().map(|(_, index)| *index)
     }
 
     /// The targets for which something has changed since this was asked last, in their order.
@@ -229,8 +257,8 @@ impl ActionGraph {
             node.state
         );
         node.state = to;
-        let target = node.target;
-        self.ready.remove(&index);
+        let (target, node_way) = (node.target, node.way);
+        self.ready.remove(&(Reverse(node_way), index));
         self.touched.insert(target);
         if to.is_success() {
             for dependent in self.nodes[index].dependents.clone() {
@@ -333,6 +361,41 @@ mod tests {
         assert_eq!(graph.next_ready(), None, "the outputs are not in place yet");
         graph.target_transition(0, TargetState::Done);
         assert_eq!(graph.next_ready(), Some(2));
+    }
+
+    #[test]
+    fn what_the_rest_waits_for_longest_starts_first() {
+        let action = |id: &str| Action::new(id, Phase::Build, id, Native::new(id));
+        let plans =
+            ["short", "long", "before", "after"].map(|id| Plan::default().action(action(id)));
+        let target = |name: &str| TargetSpec::new(name, "any", ProjectPath::root());
+        let targets = [
+            target("short"),
+            target("long"),
+            target("before"),
+            target("after").need("before"),
+        ];
+        let mut graph = ActionGraph::new(plans.iter(), &TargetGraph::new(&targets).unwrap());
+        assert_eq!(
+            graph.next_ready(),
+            Some(0),
+            "without durations, in their order"
+        );
+        graph.expect(|node| match node.action.id.as_str() {
+            "short" => 1,
+            "long" => 50,
+            "before" => 10,
+            _ => 60,
+        });
+        let mut order = Vec::new();
+        while let Some(index) = graph.next_ready() {
+            order.push(graph.node(index).action.id.clone());
+            graph.transition(index, ActionState::Running);
+            graph.transition(index, ActionState::Executed);
+            let target = graph.node(index).target;
+            graph.target_transition(target, TargetState::Done);
+        }
+        assert_eq!(order, ["before", "after", "long", "short"]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(crate) struct TargetKeys {
     pub(crate) target: String,
     /// By action: its key, encoded.
     pub(crate) actions: BTreeMap<String, KeyBytes>,
+    /// By action: how long it took when it was executed last, in milliseconds.
+    pub(crate) durations: BTreeMap<String, u64>,
 }
 
 /// A key as Protocol Buffers messages (proto3, "Encoding").

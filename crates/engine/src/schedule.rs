@@ -1,7 +1,7 @@
 //! Drives the action graph to its end: hands actions to the executor, at most so many at once,
 //! and answers each that ends. Knows no processes and writes no reports.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +28,11 @@ use crate::report::ActionStatus;
 use crate::settled::Settled;
 use crate::state::State;
 use crate::store::{CachedAction, Store};
+use crate::target_report::milliseconds;
 use crate::tree::Tree;
+
+/// What an action is taken to last that was never executed.
+const UNKNOWN_DURATION_MS: u64 = 1000;
 
 /// What a build works with, whatever it builds.
 pub(crate) struct Workshop {
@@ -134,6 +138,8 @@ pub(crate) struct Schedule<'a> {
     pub(crate) actions: Vec<ActionRecord>,
     pub(crate) records: Vec<TargetRecord>,
     workshop: Arc<Workshop>,
+    /// By target and action: how long it took the last time, in milliseconds.
+    expected: HashMap<(usize, String), u64>,
     /// Ends what is running: cancelled with the user's own, or when a failure stops all.
     stop: CancellationToken,
     running: JoinSet<Done>,
@@ -170,6 +176,7 @@ impl<'a> Schedule<'a> {
             actions: vec![ActionRecord::default(); graph.len()],
             records: vec![TargetRecord::default(); targets.len()],
             graph,
+            expected: HashMap::new(),
             stop: workshop.cancel.child_token(),
             workshop,
             running: JoinSet::new(),
@@ -179,9 +186,31 @@ impl<'a> Schedule<'a> {
         }
     }
 
+    /// How long actions took when they were executed last.
+    fn expect_durations(&mut self) {
+        for (index, planned) in self.targets.iter().enumerate() {
+            if self.graph.actions_of(index).is_empty() {
+                continue;
+            }
+            let path = self.workshop.state.keys_record(&planned.spec.name);
+            let durations = TargetKeys::read(&path).durations.into_iter();
+            let durations = durations.map(|(id, took)| ((index, id), took));
+            self.expected.extend(durations);
+        }
+        // One at a time, they are done in the order of the file.
+        if self.pipeline.parallel_execution {
+            let expected = &self.expected;
+            self.graph.expect(|node| {
+                let known = expected.get(&(node.target, node.action.id.clone()));
+                known.copied().unwrap_or(UNKNOWN_DURATION_MS)
+            });
+        }
+    }
+
     /// Runs everything to its end. Gives what went wrong in synth itself.
     pub(crate) async fn run(&mut self) -> Vec<Diagnostic> {
         let mut faults = Vec::new();
+        self.expect_durations();
         for (index, planned) in self.targets.iter().enumerate() {
             if planned.is_lost() {
                 self.graph.target_transition(index, TargetState::Failed);
@@ -409,14 +438,24 @@ impl<'a> Schedule<'a> {
 
     /// The keys of a target's actions.
     fn keys(&self, target: usize) -> TargetKeys {
-        let actions = self.graph.actions_of(target).iter();
-        let keys = actions.filter_map(|index| {
+        let actions_of = self.graph.actions_of(target);
+        let keys = actions_of.iter().filter_map(|index| {
             let id = self.graph.node(*index).action.id.clone();
             Some((id, self.actions[*index].key.clone()?))
+        });
+        let executed = actions_of.iter().filter_map(|index| {
+            let node = self.graph.node(*index);
+            let took = milliseconds(self.actions[*index].duration);
+            let id = node.action.id.clone();
+            match node.state {
+                ActionState::Executed => Some((id, took)),
+                _ => Some((id.clone(), *self.expected.get(&(target, id))?)),
+            }
         });
         TargetKeys {
             target: self.targets[target].spec.name.clone(),
             actions: keys.collect(),
+            durations: executed.collect(),
         }
     }
 
