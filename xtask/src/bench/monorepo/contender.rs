@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::graph::Target;
 use super::scenario::Scenario;
-use super::tree::{PACKAGES, Tree};
+use super::tree::{PACKAGES, Tree, changed_source};
 use crate::shell::Program;
 
 /// What is measured.
@@ -46,7 +47,7 @@ impl Contender<'_> {
     }
 
     /// What is done before each run, as a program and its arguments.
-    pub(crate) fn before(&self, scenario: Scenario, changed: &str) -> String {
+    pub(crate) fn before(&self, scenario: Scenario, changed: &Target) -> String {
         let script = match scenario {
             Scenario::Nothing => return "true".to_owned(),
             Scenario::Cold => {
@@ -54,7 +55,7 @@ impl Contender<'_> {
                 format!("rm -rf {PACKAGES}/*/out {memory}")
             }
             // Content that has not been there before, or a cache would know what is made of it.
-            Scenario::Changed => format!("date +%s.%N > {changed}"),
+            Scenario::Changed => format!("date +%s.%N > {}", changed_source(changed)),
             Scenario::Deleted => format!("rm -rf {PACKAGES}/*/out"),
         };
         format!("sh -c '{script}'")

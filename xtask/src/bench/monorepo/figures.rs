@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::USUAL;
 use super::scenario::Scenario;
-use super::tools::{ninja, synth};
+use super::tools::{ninja, synth, turborepo};
 use crate::bench::hyperfine::Times;
 
 /// Everything that was measured in a run.
@@ -21,7 +21,7 @@ pub(crate) struct Sized {
     pub(crate) size: usize,
     /// How many targets are built again for a change.
     pub(crate) reached: usize,
-    pub(crate) outcomes: Vec<(Scenario, &'static str, Outcome)>,
+    outcomes: Vec<(Scenario, &'static str, Outcome)>,
     /// Of synth, in KiB.
     pub(crate) memory: Vec<(Scenario, u64)>,
 }
@@ -43,14 +43,12 @@ struct Goal {
 
 const GOALS: [Goal; 6] = [
     Goal::new(Scenario::Nothing, synth::NAME, ninja::NAME, 1.0),
-    Goal::new(Scenario::Nothing, synth::NAME, TURBOREPO, 0.1),
+    Goal::new(Scenario::Nothing, synth::NAME, turborepo::NAME, 0.1),
     Goal::new(Scenario::Cold, synth::NAME, ninja::NAME, 1.5),
     Goal::new(Scenario::Cold, synth::UNCONFINED, ninja::NAME, 1.5),
-    Goal::new(Scenario::Deleted, synth::NAME, TURBOREPO, 0.5),
+    Goal::new(Scenario::Deleted, synth::NAME, turborepo::NAME, 0.5),
     Goal::new(Scenario::Changed, synth::NAME, ninja::NAME, 1.2),
 ];
-
-const TURBOREPO: &str = "Turborepo";
 
 /// What nothing to do may cost with many targets, against the usual number.
 const MANY: usize = 10_000;
@@ -91,31 +89,30 @@ impl Figures {
         Ok(text)
     }
 
+    /// Of those whose size was measured at all.
     fn goals(&self) -> Vec<String> {
-        let usual = self.find(USUAL);
-        let mut goals: Vec<String> = GOALS
-            .iter()
-            .filter_map(|goal| {
-                let ours = usual?.median(goal.scenario, goal.ours)?;
-                let theirs = usual?.median(goal.scenario, goal.theirs)?;
+        let mut goals = Vec::new();
+        if let Some(usual) = self.find(USUAL) {
+            goals.extend(GOALS.iter().map(|goal| {
                 let what = format!(
                     "{}, {USUAL} targets, {} against {}",
                     goal.scenario.name(),
                     goal.ours,
                     goal.theirs
                 );
-                Some(verdict(&what, ours / theirs, goal.most))
-            })
-            .collect();
-        let nothing = |size| self.find(size)?.median(Scenario::Nothing, synth::NAME);
-        if let (Some(many), Some(usual)) = (nothing(MANY), nothing(USUAL)) {
-            let what = format!("no-op, synth, {MANY} targets against {USUAL}");
-            goals.push(verdict(&what, many / usual, MOST_GROWTH));
+                let ours = usual.median(goal.scenario, goal.ours);
+                let theirs = usual.median(goal.scenario, goal.theirs);
+                verdict(&what, ours, theirs, goal.most)
+            }));
         }
         if let Some(many) = self.find(MANY) {
+            let nothing = |sized: &Sized| sized.median(Scenario::Nothing, synth::NAME);
+            let what = format!("no-op, synth, {MANY} targets against {USUAL}");
+            let usual = self.find(USUAL).and_then(nothing);
+            goals.push(verdict(&what, nothing(many), usual, MOST_GROWTH));
             goals.extend(many.memory.iter().map(|(scenario, memory)| {
                 format!(
-                    "- {}, synth, {MANY} targets, most memory at once: {} MiB, of at most {}: {}.\n",
+                    "- {}, {MANY} targets, synth's memory: {} MiB, of at most {}: {}.\n",
                     scenario.name(),
                     memory.div_ceil(1024),
                     MOST_MEMORY / 1024,
@@ -135,6 +132,10 @@ impl Sized {
             outcomes: Vec::new(),
             memory: Vec::new(),
         }
+    }
+
+    pub(crate) fn add(&mut self, scenario: Scenario, name: &'static str, outcome: Outcome) {
+        self.outcomes.push((scenario, name, outcome));
     }
 
     fn outcome(&self, scenario: Scenario, name: &str) -> Option<&Outcome> {
@@ -232,20 +233,102 @@ fn cell(times: &Times, ours: Option<f64>) -> String {
 
 /// With three digits, however short or long.
 fn seconds(seconds: f64) -> String {
-    match seconds {
-        short if short < 1.0 => format!("{:.1} ms", short * 1000.0),
-        medium if medium < 10.0 => format!("{medium:.2} s"),
-        long => format!("{long:.1} s"),
+    let (number, unit) = if seconds < 1.0 {
+        (seconds * 1000.0, "ms")
+    } else {
+        (seconds, "s")
+    };
+    match number {
+        small if small < 10.0 => format!("{small:.2} {unit}"),
+        medium if medium < 100.0 => format!("{medium:.1} {unit}"),
+        large => format!("{large:.0} {unit}"),
     }
 }
 
-fn verdict(what: &str, ratio: f64, most: f64) -> String {
-    format!(
-        "- {what}: × {ratio:.2}, of at most {most}: {}.\n",
-        met(ratio <= most)
-    )
+fn verdict(what: &str, ours: Option<f64>, theirs: Option<f64>, most: f64) -> String {
+    let (Some(ours), Some(theirs)) = (ours, theirs) else {
+        return format!("- {what}: not measured.\n");
+    };
+    let ratio = ours / theirs;
+    let met = met(ratio <= most);
+    format!("- {what}: × {ratio:.2}, of at most {most}: {met}.\n")
 }
 
 fn met(met: bool) -> &'static str {
     if met { "met" } else { "missed" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn took(seconds: &[f64]) -> Outcome {
+        Outcome::Took(Times::of_one_round(seconds))
+    }
+
+    #[test]
+    fn figures_are_tables_and_goals() {
+        let mut usual = Sized::new(USUAL, 9);
+        usual.add(Scenario::Cold, synth::UNCONFINED, took(&[5.0]));
+        usual.add(Scenario::Cold, synth::NAME, took(&[6.0]));
+        usual.add(Scenario::Cold, ninja::NAME, took(&[4.0]));
+        let limit = Duration::from_secs(900);
+        usual.add(Scenario::Cold, turborepo::NAME, Outcome::Over(limit));
+        usual.add(Scenario::Nothing, synth::NAME, took(&[0.05, 0.04, 0.06]));
+        usual.add(Scenario::Nothing, ninja::NAME, took(&[0.1, 0.1]));
+        usual.memory.push((Scenario::Cold, 70_000));
+        let mut many = Sized::new(MANY, 40);
+        many.add(Scenario::Nothing, synth::NAME, took(&[0.6]));
+        many.memory.push((Scenario::Cold, 400 * 1024));
+        let mut figures = Figures::default();
+        figures.add(usual);
+        figures.add(many);
+        insta::assert_snapshot!(figures.text().unwrap(), @"
+
+        1000 targets, 9 of them built again for the changed file:
+
+        | | synth | ninja | Turborepo |
+        | --- | ---: | ---: | ---: |
+        | cold | 6.00 s<br>once | 4.00 s<br>synth × 1.50<br>once | over 900 s |
+        | cold, sandbox off | 5.00 s<br>once | 4.00 s<br>synth × 1.25<br>once | over 900 s |
+        | no-op | 50.0 ms<br>3 runs | 100 ms<br>synth × 0.50<br>2 runs |  |
+        | one file changed |  |  |  |
+        | outputs deleted |  |  |  |
+        | cold, most memory at once | 69 MiB | | |
+
+        10000 targets, 40 of them built again for the changed file:
+
+        | | synth |
+        | --- | ---: |
+        | cold |  |
+        | no-op | 600 ms<br>once |
+        | one file changed |  |
+        | outputs deleted |  |
+        | cold, most memory at once | 400 MiB |
+
+        Goals, of medians:
+
+        - no-op, 1000 targets, synth against ninja: × 0.50, of at most 1: met.
+        - no-op, 1000 targets, synth against Turborepo: not measured.
+        - cold, 1000 targets, synth against ninja: × 1.50, of at most 1.5: met.
+        - cold, 1000 targets, synth, sandbox off against ninja: × 1.25, of at most 1.5: met.
+        - outputs deleted, 1000 targets, synth against Turborepo: not measured.
+        - one file changed, 1000 targets, synth against ninja: not measured.
+        - no-op, synth, 10000 targets against 1000: × 12.00, of at most 11: missed.
+        - cold, 10000 targets, synth's memory: 400 MiB, of at most 300: missed.
+        ");
+    }
+
+    #[test]
+    fn times_have_three_digits() {
+        for (time, expected) in [
+            (0.012_34, "12.3 ms"),
+            (0.1234, "123 ms"),
+            (1.234, "1.23 s"),
+            (12.34, "12.3 s"),
+            (123.4, "123 s"),
+        ] {
+            assert_eq!(seconds(time), expected);
+        }
+    }
 }

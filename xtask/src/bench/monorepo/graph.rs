@@ -26,6 +26,13 @@ pub(crate) struct Target {
     pub(crate) needs: Vec<usize>,
 }
 
+/// The target of the lowest layer whose source is changed.
+pub(crate) struct Change<'a> {
+    pub(crate) target: &'a Target,
+    /// What is built again for it, itself included, as places in the graph.
+    pub(crate) reached: BTreeSet<usize>,
+}
+
 impl Graph {
     /// A graph of `size` targets, each of which needs two or three of the layer below.
     pub(crate) fn new(size: usize) -> Self {
@@ -49,26 +56,42 @@ impl Graph {
         needs.filter_map(|need| self.targets.get(*need).map(|need| need.name.as_str()))
     }
 
-    /// The target of the lowest layer that is changed, and how many targets are built again for it:
-    /// the one that reaches the fewest, but at least as many as there are layers.
-    pub(crate) fn changed(&self) -> Option<(&Target, usize)> {
-        let lowest = self.targets.iter().enumerate();
-        let lowest = lowest.take_while(|(_, target)| target.needs.is_empty());
-        let reached = lowest.map(|(place, target)| (target, self.reached(place).len()));
-        reached
-            .filter(|(_, reached)| *reached >= LAYERS)
-            .min_by_key(|(_, reached)| *reached)
+    /// Those that no other needs.
+    pub(crate) fn last(&self) -> impl Iterator<Item = &Target> {
+        let targets = self.targets.iter();
+        let needed: BTreeSet<usize> = targets.flat_map(|target| target.needs.clone()).collect();
+        let targets = self.targets.iter().enumerate();
+        targets.filter_map(move |(place, target)| (!needed.contains(&place)).then_some(target))
+    }
+
+    /// The change that reaches the fewest targets, but at least as many as there are layers. None
+    /// where no change reaches so many.
+    pub(crate) fn change(&self) -> Option<Change<'_>> {
+        let targets = self.targets.iter().enumerate();
+        let lowest = targets.take_while(|(_, target)| target.needs.is_empty());
+        let changes = lowest.map(|(place, target)| Change {
+            target,
+            reached: self.reached(place),
+        });
+        changes
+            .filter(|change| change.reached.len() >= LAYERS)
+            .min_by_key(|change| change.reached.len())
     }
 
     /// A target and all that need it, also through others.
     fn reached(&self, from: usize) -> BTreeSet<usize> {
-        let mut reached = BTreeSet::from([from]);
+        let mut is_reached = vec![false; self.targets.len()];
         for (place, target) in self.targets.iter().enumerate() {
-            if target.needs.iter().any(|need| reached.contains(need)) {
-                reached.insert(place);
+            let needs = &mut target.needs.iter();
+            let through = needs.any(|need| is_reached.get(*need) == Some(&true));
+            if let Some(reached) = is_reached.get_mut(place) {
+                *reached = through || place == from;
             }
         }
-        reached
+        let places = is_reached.iter().enumerate();
+        places
+            .filter_map(|(place, is)| is.then_some(place))
+            .collect()
     }
 }
 
@@ -117,9 +140,12 @@ mod tests {
     fn a_change_reaches_some_targets_and_not_all() {
         for size in [SMALLEST, 100, 1000, 10_000] {
             let graph = Graph::new(size);
-            let (target, reached) = graph.changed().unwrap();
+            let Change { target, reached } = graph.change().unwrap();
             assert!(target.needs.is_empty());
-            assert!((LAYERS..size).contains(&reached), "{size}: {reached}");
+            assert!(
+                (LAYERS..size).contains(&reached.len()),
+                "{size}: {reached:?}"
+            );
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The course that all contenders run: each scenario in rounds, and after each a look at what they
 //! have built, for a figure of a wrong build is none.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::contender::Contender;
 use super::figures::{Outcome, Sized};
+use super::graph::Change;
 use super::memory;
 use super::scenario::{Effort, Scenario};
 use super::tools::synth;
@@ -17,8 +19,7 @@ use crate::shell::{Program, Shell};
 pub(crate) struct Course<'a> {
     pub(crate) shell: &'a Shell,
     pub(crate) effort: &'a Effort,
-    /// The source that is changed, relative to a tree's directory.
-    pub(crate) changed: String,
+    pub(crate) change: Change<'a>,
 }
 
 /// What is known of a contender in a scenario.
@@ -30,84 +31,107 @@ struct Progress {
 }
 
 impl Course<'_> {
-    /// Measures contenders of one size. Whoever does not get through a cold build is out.
-    pub(crate) fn run(
+    /// Measures contenders of one size. Whoever takes too long is out.
+    pub(crate) fn run<'c>(
         &self,
-        contenders: &mut Vec<Contender<'_>>,
+        mut contenders: Vec<Contender<'c>>,
         report: &mut Report,
         figures: &mut Sized,
     ) -> Result<()> {
         for scenario in Scenario::ALL {
             let step = format!("{}, {}", figures.size, scenario.name());
-            report.prepare(&step, || {
-                if let Some(synth) = contenders.iter().find(|one| one.name == synth::NAME) {
-                    self.observe_memory(synth, scenario, figures)?;
-                }
-                let outcomes = self.measure(scenario, contenders)?;
-                for (name, outcome) in outcomes {
-                    if matches!(outcome, Outcome::Over(_)) {
-                        contenders.retain(|one| one.name != name);
-                    }
-                    figures.outcomes.push((scenario, name, outcome));
-                }
-                contenders.iter().try_for_each(|one| {
-                    one.tree
-                        .verify()
-                        .with_context(|| format!("{} did not build what it should", one.name))
-                })
+            contenders = report.prepare(&step, || {
+                self.observe_memory(scenario, &contenders, figures)?;
+                self.scenario(scenario, contenders, figures)
             })?;
         }
         Ok(())
     }
 
-    fn observe_memory(
+    /// Those that got through it.
+    fn scenario<'c>(
         &self,
-        synth: &Contender<'_>,
         scenario: Scenario,
+        contenders: Vec<Contender<'c>>,
         figures: &mut Sized,
-    ) -> Result<()> {
-        if [Scenario::Cold, Scenario::Nothing].contains(&scenario) {
-            if scenario == Scenario::Cold {
-                self.prepare(synth, scenario)?;
+    ) -> Result<Vec<Contender<'c>>> {
+        let written = contenders.iter().map(|contender| contender.tree.written());
+        let written: Vec<_> = written.collect();
+        let measured = self.measure(scenario, &contenders)?;
+        let mut through = Vec::new();
+        for ((contender, written), progress) in contenders.into_iter().zip(written).zip(measured) {
+            if progress.over {
+                let outcome = Outcome::Over(self.effort.limit);
+                figures.add(scenario, contender.name, outcome);
+                continue;
             }
-            let peak = memory::peak(self.shell, synth)?;
-            figures.memory.push((scenario, peak));
+            if progress.times.runs() > 0 {
+                self.verify(scenario, &contender, &written)
+                    .with_context(|| format!("{} is wrong", contender.name))?;
+                let outcome = Outcome::Took(progress.times);
+                figures.add(scenario, contender.name, outcome);
+            }
+            through.push(contender);
         }
+        Ok(through)
+    }
+
+    /// Whether what should be is up to date, and nothing else was built.
+    fn verify(
+        &self,
+        scenario: Scenario,
+        contender: &Contender<'_>,
+        before: &[Option<SystemTime>],
+    ) -> Result<()> {
+        contender.tree.verify()?;
+        let nothing = BTreeSet::new();
+        let expected = match scenario {
+            Scenario::Cold | Scenario::Deleted => return Ok(()),
+            Scenario::Nothing => &nothing,
+            Scenario::Changed => &self.change.reached,
+        };
+        let after = contender.tree.written();
+        let pairs = before.iter().zip(&after).enumerate();
+        let written = pairs.filter(|(_, (before, after))| before != after);
+        let written: BTreeSet<usize> = written.map(|(place, _)| place).collect();
+        ensure!(
+            written == *expected,
+            "it wrote the bundles of {} targets, which are not the {} that it should have written",
+            written.len(),
+            expected.len()
+        );
         Ok(())
     }
 
-    fn prepare(&self, contender: &Contender<'_>, scenario: Scenario) -> Result<()> {
-        let script = contender.before(scenario, &self.changed);
-        let prepare = Program::new("sh", ["-c", &script]);
-        self.shell
-            .demand(&prepare.directory(&contender.tree.directory))
-    }
-
-    fn measure(
+    fn observe_memory(
         &self,
         scenario: Scenario,
         contenders: &[Contender<'_>],
-    ) -> Result<Vec<(&'static str, Outcome)>> {
-        let taking_part = contenders
-            .iter()
-            .filter(|one| one.scenarios.contains(&scenario));
-        let mut course: Vec<(&Contender<'_>, Progress)> = taking_part
-            .map(|contender| (contender, Progress::default()))
-            .collect();
+        figures: &mut Sized,
+    ) -> Result<()> {
+        let synth = contenders.iter().find(|one| one.name == synth::NAME);
+        let Some(synth) = synth.filter(|_| scenario <= Scenario::Nothing) else {
+            return Ok(());
+        };
+        let prepare = Program::new("sh", ["-c", &synth.before(scenario, self.change.target)]);
+        self.shell
+            .demand(&prepare.directory(&synth.tree.directory))?;
+        let peak = memory::peak(self.shell, synth)?;
+        figures.memory.push((scenario, peak));
+        Ok(())
+    }
+
+    /// Round by round, so that the others' rounds are at the same time as synth's.
+    fn measure(&self, scenario: Scenario, contenders: &[Contender<'_>]) -> Result<Vec<Progress>> {
+        let mut course: Vec<Progress> = contenders.iter().map(|_| Progress::default()).collect();
         for _ in 0..self.effort.rounds(scenario) {
-            for (contender, progress) in &mut course {
-                self.round(scenario, contender, progress)?;
+            for (contender, progress) in contenders.iter().zip(&mut course) {
+                if contender.scenarios.contains(&scenario) {
+                    self.round(scenario, contender, progress)?;
+                }
             }
         }
-        let outcomes = course.into_iter().map(|(contender, progress)| {
-            let outcome = if progress.over {
-                Outcome::Over(self.effort.limit)
-            } else {
-                Outcome::Took(progress.times)
-            };
-            (contender.name, outcome)
-        });
-        Ok(outcomes.collect())
+        Ok(course)
     }
 
     fn round(
@@ -127,7 +151,7 @@ impl Course<'_> {
         let warmup = u32::from(first && scenario == Scenario::Nothing);
         let measured = Measured {
             command: contender.command(),
-            before: contender.before(scenario, &self.changed),
+            before: contender.before(scenario, self.change.target),
         };
         let directory = &contender.tree.directory;
         let limit = self.effort.limit;

@@ -20,6 +20,7 @@ use anyhow::Result;
 use clap::Args;
 
 use self::figures::Figures;
+use self::install::Tools;
 use self::peer::Peer;
 use self::scenario::Effort;
 use self::workshop::Workshop;
@@ -29,6 +30,9 @@ use crate::shell::Shell;
 
 /// Sizes of the whole benchmark, in targets.
 const SIZES: [usize; 3] = [100, 1000, 10_000];
+
+/// The name of the binary that is measured.
+const SYNTH: &str = "synth";
 
 /// The size by which tools are compared.
 const USUAL: usize = 1000;
@@ -94,9 +98,17 @@ pub(crate) fn run(shell: &Shell, report: &mut Report, options: &Options) -> Resu
                 .try_for_each(|size| workshop.show(*size, &options.peers()))
         });
     }
-    let synth = report.prepare("programs", || programs::linked(shell))?;
-    let tools = report.prepare("tools", || install::install(shell, &options.peers()))?;
+    let compiled = report.prepare("programs", || programs::linked(shell))?;
+    let tools = report.prepare("tools", || Tools::install(shell, &options.peers()))?;
     let directory = shell.benchmarks().join("monorepo");
+    if directory.exists() {
+        // Of an earlier run.
+        std::fs::remove_dir_all(&directory)?;
+    }
+    std::fs::create_dir_all(&directory)?;
+    // One that no other compilation replaces while it is measured.
+    let synth = directory.join(SYNTH);
+    std::fs::copy(compiled, &synth)?;
     let workshop = Workshop::new(shell, directory, synth, tools)?;
     let effort = if options.quick {
         Effort::quick()
@@ -108,7 +120,7 @@ pub(crate) fn run(shell: &Shell, report: &mut Report, options: &Options) -> Resu
         figures.add(workshop.measure(size, &options.peers(), &effort, report)?);
     }
     let text =
-        machine::describe(shell)? + &workshop.versions(&options.peers()) + &figures.text()?;
+        machine::describe(shell)? + &workshop.versions(&options.peers())? + &figures.text()?;
     println!("\n{text}");
     if options.is_whole() {
         page::write(shell, "monorepo", &text)?;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
 use fastrand::Rng;
@@ -34,11 +35,13 @@ impl Tree<'_> {
         fs::write(&path, text).with_context(|| format!("{} can't be written", path.display()))
     }
 
-    /// Writes all sources, into nothing else.
+    /// Writes all sources, into a directory that is not there yet.
     pub(crate) fn write_sources(&self) -> Result<()> {
-        if self.directory.exists() {
-            fs::remove_dir_all(&self.directory)?;
-        }
+        ensure!(
+            !self.directory.exists(),
+            "{} exists: remove it, or choose another directory",
+            self.directory.display()
+        );
         let mut random = Rng::with_seed(20);
         for target in &self.graph.targets {
             let sources = self.package(target).join(SOURCES);
@@ -54,12 +57,16 @@ impl Tree<'_> {
         Ok(())
     }
 
-    /// The file that is changed, relative to the directory.
-    pub(crate) fn changed(&self) -> Result<String> {
-        let changed = self.graph.changed();
-        let (target, _) = changed.context("no target of the lowest layer is needed by others")?;
-        let file = source(0);
-        Ok(format!("{PACKAGES}/{}/{SOURCES}/{file}", target.name))
+    /// When each bundle was written, in the graph's order; none for one that is not there.
+    pub(crate) fn written(&self) -> Vec<Option<SystemTime>> {
+        let targets = self.graph.targets.iter();
+        let written = targets.map(|target| {
+            let place = self.package(target).join(BUNDLE);
+            fs::metadata(place)
+                .and_then(|bundle| bundle.modified())
+                .ok()
+        });
+        written.collect()
     }
 
     /// Whether every bundle is what the sources, as they are now, say.
@@ -79,6 +86,11 @@ impl Tree<'_> {
         }
         Ok(())
     }
+}
+
+/// The source that a change of a target changes, relative to a tree's directory.
+pub(crate) fn changed_source(target: &Target) -> String {
+    format!("{PACKAGES}/{}/{SOURCES}/{}", target.name, source(0))
 }
 
 /// The name of a source.
@@ -116,9 +128,10 @@ mod tests {
         assert!(problem().ends_with("is missing"));
         build(&tree);
         tree.verify().unwrap();
-        tree.write(tree.changed().unwrap(), "changed\n").unwrap();
+        let changed = graph.change().unwrap().target;
+        tree.write(changed_source(changed), "changed\n").unwrap();
         assert!(problem().ends_with("is stale"));
-        let first = &graph.changed().unwrap().0.name;
+        let first = &changed.name;
         assert!(problem().contains(first.as_str()));
         // As if the change had reached its own target alone.
         let built = fs::read(tree.directory.join(PACKAGES).join(first).join(BUNDLE)).unwrap();

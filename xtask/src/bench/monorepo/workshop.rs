@@ -12,10 +12,12 @@ use super::measure::Course;
 use super::peer::Peer;
 use super::program;
 use super::scenario::Effort;
-use super::tools::{git, ninja, synth};
-use super::tree::Tree;
+use super::tools::{git, synth};
+use super::tree::{Tree, changed_source};
 use crate::report::Report;
 use crate::shell::{Program, Shell};
+
+const NO_CHANGE: &str = "no change of the lowest layer reaches the upmost one";
 
 /// A directory, and the programs that work in it.
 pub(crate) struct Workshop<'a> {
@@ -26,7 +28,7 @@ pub(crate) struct Workshop<'a> {
     synth: PathBuf,
     /// Whether this synth has a sandbox that can be chosen.
     confines: bool,
-    tools: Tools,
+    tools: Tools<'a>,
     jobs: usize,
 }
 
@@ -43,7 +45,7 @@ impl<'a> Workshop<'a> {
         shell: &'a Shell,
         directory: PathBuf,
         synth: PathBuf,
-        tools: Tools,
+        tools: Tools<'a>,
     ) -> Result<Self> {
         // Each tool's configuration would quote them in another way.
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
@@ -70,18 +72,20 @@ impl<'a> Workshop<'a> {
 
     /// The programs are those of the `PATH`.
     pub(crate) fn without_programs(shell: &'a Shell, directory: PathBuf) -> Result<Self> {
-        Self::new(shell, directory, "synth".into(), Tools::default())
+        Self::new(shell, directory, "synth".into(), Tools::of_path(shell))
     }
 
     /// Writes the monorepos of one size, and prints how each is built.
     pub(crate) fn show(&self, size: usize, peers: &[Peer]) -> Result<()> {
         let graph = Graph::new(size);
         let trees = self.write(&graph, peers)?;
+        let change = graph.change().context(NO_CHANGE)?;
         println!(
-            "\n# {size} targets; one file changed: {}",
-            trees.synth.changed()?
+            "\n# {size} targets; {} of them are built again when {} changes",
+            change.reached.len(),
+            changed_source(change.target)
         );
-        for contender in self.contenders(&trees) {
+        for contender in self.contenders(&trees)? {
             println!("{}", contender.line());
         }
         Ok(())
@@ -107,26 +111,18 @@ impl<'a> Workshop<'a> {
         let course = Course {
             shell: self.shell,
             effort,
-            changed: trees.synth.changed()?,
+            change: graph.change().context(NO_CHANGE)?,
         };
-        let (_, reached) = graph.changed().context("no target is changed")?;
-        let mut figures = Sized::new(size, reached);
-        course.run(&mut self.contenders(&trees), report, &mut figures)?;
+        let mut figures = Sized::new(size, course.change.reached.len());
+        course.run(self.contenders(&trees)?, report, &mut figures)?;
         Ok(figures)
     }
 
     /// A line for the page.
-    pub(crate) fn versions(&self, peers: &[Peer]) -> String {
-        let versions = peers.iter().map(|peer| {
-            let asked = Program::new(self.tools.program(*peer), ["--version"]);
-            let answer = self.shell.ask(&asked).unwrap_or_default();
-            let word = |word: &&str| word.contains(|c: char| c.is_ascii_digit());
-            let version = answer.split_whitespace().find(word).unwrap_or("unknown");
-            let name = peer.name().split(' ').next().unwrap_or_default();
-            format!("{name} {version}")
-        });
-        let versions: Vec<String> = versions.collect();
-        format!("- Compared with {}.\n", versions.join(", "))
+    pub(crate) fn versions(&self, peers: &[Peer]) -> Result<String> {
+        let versions = peers.iter().map(|peer| self.tools.version(*peer));
+        let versions = versions.collect::<Result<Vec<_>>>()?.join(", ");
+        Ok(format!("- Compared with {versions}.\n"))
     }
 
     fn write<'b>(&self, graph: &'b Graph, peers: &[Peer]) -> Result<Trees<'b>> {
@@ -137,27 +133,32 @@ impl<'a> Workshop<'a> {
             tree.write_sources()?;
             anyhow::Ok(tree)
         };
-        let synth = tree("synth")?;
+        let synth = tree(synth::NAME)?;
         synth::configure(&synth, &self.bundle)?;
-        let mut own = Vec::new();
+        let has_git = peers.contains(&Peer::Git);
+        if has_git {
+            git::commit(self.shell, &synth)?;
+        }
+        let mut trees = Vec::new();
         for peer in peers {
-            match peer {
-                Peer::Ninja => {
-                    let tree = tree("ninja")?;
-                    ninja::configure(&tree, &self.bundle)?;
-                    own.push((*peer, tree));
+            if let Some(directory) = peer.directory() {
+                let tree = tree(directory)?;
+                peer.configure(&tree, &self.bundle)?;
+                if peer.asks_git() {
+                    git::commit(self.shell, &tree)?;
                 }
-                Peer::Git => git::commit(self.shell, &synth)?,
+                trees.push((*peer, tree));
             }
         }
+        let peers = trees;
         Ok(Trees {
             synth,
-            peers: own,
-            has_git: peers.contains(&Peer::Git),
+            peers,
+            has_git,
         })
     }
 
-    fn contenders<'b>(&self, trees: &'b Trees<'b>) -> Vec<Contender<'b>> {
+    fn contenders<'b>(&self, trees: &'b Trees<'b>) -> Result<Vec<Contender<'b>>> {
         let synth = || synth::contender(&trees.synth, &self.synth, self.jobs);
         let mut contenders = if self.confines {
             // The usual one last, for what it leaves is what the other scenarios find.
@@ -168,16 +169,13 @@ impl<'a> Workshop<'a> {
         } else {
             vec![synth()]
         };
-        contenders.extend(trees.peers.iter().map(|(peer, tree)| {
-            let program = self.tools.program(*peer);
-            match peer {
-                Peer::Ninja => ninja::contender(tree, &program, self.jobs),
-                Peer::Git => git::contender(tree),
-            }
-        }));
+        for (peer, tree) in &trees.peers {
+            let program = self.tools.program(*peer)?;
+            contenders.push(peer.contender(tree, &program, self.jobs));
+        }
         if trees.has_git {
             contenders.push(git::contender(&trees.synth));
         }
-        contenders
+        Ok(contenders)
     }
 }
