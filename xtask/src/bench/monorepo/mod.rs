@@ -56,11 +56,14 @@ pub(crate) struct Options {
 
 impl Options {
     fn sizes(&self) -> Vec<usize> {
-        match (&self.sizes[..], self.quick) {
+        let mut sizes = match (&self.sizes[..], self.quick) {
             ([], true) => vec![USUAL],
             ([], false) => SIZES.to_vec(),
             (chosen, _) => chosen.to_vec(),
-        }
+        };
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
     }
 
     fn peers(&self) -> Vec<Peer> {
