@@ -227,21 +227,25 @@ fn cell(times: &Times, ours: Option<f64>) -> String {
         1 => "once".to_owned(),
         runs => format!("{runs} runs"),
     };
-    let ratio = ours.map(|ours| format!("<br>synth × {:.2}", ours / median));
+    let ratio = ours.map(|ours| format!("<br>synth × {}", digits(ours / median)));
     format!("{}{}<br>{runs}", seconds(median), ratio.unwrap_or_default())
 }
 
-/// With three digits, however short or long.
 fn seconds(seconds: f64) -> String {
-    let (number, unit) = if seconds < 1.0 {
-        (seconds * 1000.0, "ms")
+    if seconds < 1.0 {
+        format!("{} ms", digits(seconds * 1000.0))
     } else {
-        (seconds, "s")
-    };
+        format!("{} s", digits(seconds))
+    }
+}
+
+/// A number in three digits, or down to thousandths.
+fn digits(number: f64) -> String {
     match number {
-        small if small < 10.0 => format!("{small:.2} {unit}"),
-        medium if medium < 100.0 => format!("{medium:.1} {unit}"),
-        large => format!("{large:.0} {unit}"),
+        tiny if tiny < 0.1 => format!("{tiny:.3}"),
+        small if small < 10.0 => format!("{small:.2}"),
+        medium if medium < 100.0 => format!("{medium:.1}"),
+        large => format!("{large:.0}"),
     }
 }
 
@@ -251,7 +255,8 @@ fn verdict(what: &str, ours: Option<f64>, theirs: Option<f64>, most: f64) -> Str
     };
     let ratio = ours / theirs;
     let met = met(ratio <= most);
-    format!("- {what}: × {ratio:.2}, of at most {most}: {met}.\n")
+    let ratio = digits(ratio);
+    format!("- {what}: × {ratio}, of at most {most}: {met}.\n")
 }
 
 fn met(met: bool) -> &'static str {
@@ -314,7 +319,7 @@ mod tests {
         - cold, 1000 targets, synth, sandbox off against ninja: × 1.25, of at most 1.5: met.
         - outputs deleted, 1000 targets, synth against Turborepo: not measured.
         - one file changed, 1000 targets, synth against ninja: not measured.
-        - no-op, synth, 10000 targets against 1000: × 12.00, of at most 11: missed.
+        - no-op, synth, 10000 targets against 1000: × 12.0, of at most 11: missed.
         - cold, 10000 targets, synth's memory: 400 MiB, of at most 300: missed.
         ");
     }
@@ -322,6 +327,7 @@ mod tests {
     #[test]
     fn times_have_three_digits() {
         for (time, expected) in [
+            (0.000_012_3, "0.012 ms"),
             (0.012_34, "12.3 ms"),
             (0.1234, "123 ms"),
             (1.234, "1.23 s"),
