@@ -42,7 +42,8 @@ enum Task {
     /// Measure, and write the figures into docs/benchmarks.md
     Bench {
         /// What; everything when nothing is named
-        benchmarks: Vec<Benchmark>,
+        #[command(subcommand)]
+        benchmark: Option<Benchmark>,
     },
     /// Run the tests of the plugins' ABI and loader under valgrind
     Memcheck,
@@ -84,7 +85,7 @@ fn perform(task: &Task, shell: &Shell, report: &mut Report) -> Result<()> {
             report.prepare("set-up", || setup::cargo_deny(shell))?;
             checks::lint(shell, report)
         }
-        Task::Bench { benchmarks } => bench::run(shell, report, benchmarks),
+        Task::Bench { benchmark } => bench::run(shell, report, benchmark.as_ref()),
         Task::Memcheck => memcheck::check(shell, report),
         Task::E2e { filter } => {
             let tools = report.prepare("set-up", || setup::prepare(shell))?;

@@ -3,9 +3,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::shell::{Program, Shell};
@@ -41,6 +41,32 @@ struct Round {
 }
 
 impl Times {
+    /// Figures that nobody measured.
+    #[cfg(test)]
+    pub(crate) fn of_one_round(seconds: &[f64]) -> Self {
+        let round = Round {
+            wall: seconds.to_vec(),
+            processor: 0.0,
+        };
+        Self {
+            rounds: vec![round],
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.rounds.extend(other.rounds);
+    }
+
+    /// How many runs they are.
+    pub(crate) fn runs(&self) -> usize {
+        self.wall().len()
+    }
+
+    /// Of all runs together.
+    pub(crate) fn sum(&self) -> Duration {
+        Duration::from_secs_f64(self.wall().iter().sum())
+    }
+
     pub(crate) fn median(&self) -> Duration {
         Duration::from_secs_f64(median(&self.wall()))
     }
@@ -116,41 +142,74 @@ pub(crate) fn measure(
     let export = directory.join("hyperfine.json");
     let mut times = vec![Times::default(); commands.len()];
     for _ in 0..runs.rounds {
-        let options = ["-N", "--style", "none", "--warmup", "1", "--runs"];
-        let mut program = Program::new("hyperfine", options)
-            .argument(runs.runs.to_string())
-            .argument("--export-json")
-            .argument(&export)
-            .directory(directory);
-        for Measured { command, before } in commands {
-            program = program.argument("--prepare").argument(before);
-            program = program.variables_of(command);
-        }
-        for Measured { command, .. } in commands {
-            program = program.argument(command.quoted()?);
-        }
+        let program = hyperfine(commands, 1, runs.runs, &export)?.directory(directory);
         shell.demand(&program)?;
-        let results = read(&export)?;
-        ensure!(
-            results.len() == commands.len(),
-            "hyperfine told of {} commands instead of {}",
-            results.len(),
-            commands.len()
-        );
-        for (times, result) in times.iter_mut().zip(results) {
-            times.rounds.push(Round {
-                wall: result.times,
-                processor: result.user + result.system,
-            });
+        for (times, round) in times.iter_mut().zip(read(&export, commands.len())?) {
+            times.rounds.push(round);
         }
     }
     Ok(times)
 }
 
-fn read(export: &Path) -> Result<Vec<ExportedResult>> {
+/// Measures a command for one round, in `directory`; none when a run takes longer than `limit`.
+pub(crate) fn measure_within(
+    shell: &Shell,
+    directory: &Path,
+    command: &Measured,
+    (warmup, runs): (u32, u32),
+    limit: Duration,
+) -> Result<Option<Times>> {
+    // Not in the directory itself, whose files may be what is looked at.
+    let export = directory.with_extension("json");
+    let limit = limit * (warmup + runs);
+    // Around all of it, so that it is no part of what is measured.
+    let timeout =
+        Program::new("timeout", ["--kill-after=10"]).argument(limit.as_secs().to_string());
+    let hyperfine = hyperfine(std::slice::from_ref(command), warmup, runs, &export)?;
+    let started = Instant::now();
+    if shell.run(&hyperfine.below(&timeout).directory(directory))? {
+        let rounds = read(&export, 1)?;
+        return Ok(Some(Times { rounds }));
+    }
+    if started.elapsed() >= limit {
+        return Ok(None);
+    }
+    // Once more, with what it says.
+    shell.demand(&command.command)?;
+    bail!("`{}` failed, but only once", command.command)
+}
+
+fn hyperfine(commands: &[Measured], warmup: u32, runs: u32, export: &Path) -> Result<Program> {
+    let mut program = Program::new("hyperfine", ["-N", "--style", "none", "--warmup"])
+        .argument(warmup.to_string())
+        .argument("--runs")
+        .argument(runs.to_string())
+        .argument("--export-json")
+        .argument(export);
+    for Measured { command, before } in commands {
+        program = program.argument("--prepare").argument(before);
+        program = program.variables_of(command);
+    }
+    for Measured { command, .. } in commands {
+        program = program.argument(command.quoted()?);
+    }
+    Ok(program)
+}
+
+fn read(export: &Path, commands: usize) -> Result<Vec<Round>> {
     let text = fs::read_to_string(export).context("hyperfine left no results")?;
     let export: Export = serde_json::from_str(&text).context("hyperfine's results have changed")?;
-    Ok(export.results)
+    let results = export.results;
+    ensure!(
+        results.len() == commands,
+        "hyperfine told of {} commands instead of {commands}",
+        results.len(),
+    );
+    let rounds = results.into_iter().map(|result| Round {
+        wall: result.times,
+        processor: result.user + result.system,
+    });
+    Ok(rounds.collect())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod hyperfine;
 mod machine;
+mod monorepo;
 mod opened;
 mod page;
 mod pipeline;
@@ -9,42 +10,42 @@ mod plugins;
 mod programs;
 
 use anyhow::Result;
-use clap::ValueEnum;
+use clap::Subcommand;
 
 use crate::report::Report;
 use crate::shell::Shell;
 use crate::{debian, setup};
 
 /// What can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Benchmark {
     /// What it costs that a target kind is loaded instead of linked in
     Plugins,
+    /// synth beside ninja, Turborepo, moon and Task, on monorepos of commands
+    Monorepo(monorepo::Options),
 }
 
 /// Measures what is named; everything when nothing is.
-pub(crate) fn run(shell: &Shell, report: &mut Report, chosen: &[Benchmark]) -> Result<()> {
+pub(crate) fn run(shell: &Shell, report: &mut Report, chosen: Option<&Benchmark>) -> Result<()> {
     report.prepare("set-up", || prepare(shell))?;
-    let chosen = match chosen {
-        [] => Benchmark::value_variants(),
-        chosen => chosen,
-    };
-    for benchmark in chosen {
-        match benchmark {
-            Benchmark::Plugins => plugins::run(shell, report)?,
+    match chosen {
+        None => {
+            plugins::run(shell, report)?;
+            monorepo::run(shell, report, &monorepo::Options::default())
         }
+        Some(Benchmark::Plugins) => plugins::run(shell, report),
+        Some(Benchmark::Monorepo(options)) => monorepo::run(shell, report, options),
     }
-    Ok(())
 }
 
 /// Programs of the benchmarks alone, which the tests do without.
 fn prepare(shell: &Shell) -> Result<()> {
-    let missing: Vec<&str> = ["hyperfine", "strace"]
+    let missing: Vec<&str> = ["hyperfine", "strace", "time"]
         .into_iter()
         .filter(|program| !setup::answers(shell, program))
         .collect();
     if missing.is_empty() {
-        eprintln!("there: hyperfine and strace");
+        eprintln!("there: hyperfine, strace and time");
         return Ok(());
     }
     debian::install(shell, &missing)

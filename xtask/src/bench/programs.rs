@@ -39,26 +39,38 @@ fn main() -> std::process::ExitCode {
 
 /// Compiles them.
 pub(crate) fn build(shell: &Shell) -> Result<Programs> {
+    let release = compile(
+        shell,
+        &["--package=synth-bench", "--package=synth-target-command"],
+    )?;
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let library = format!("{prefix}synth_target_command{suffix}");
+    let built = |name: &str| release.join(name);
+    Ok(Programs {
+        synth: built("synth"),
+        linked: built("linked"),
+        library: built(&library),
+    })
+}
+
+/// Compiles synth with the kind in it alone.
+pub(crate) fn linked(shell: &Shell) -> Result<PathBuf> {
+    let release = compile(shell, &["--package=synth-bench", "--bin=linked"])?;
+    Ok(release.join("linked"))
+}
+
+/// Where what is chosen has been compiled to.
+fn compile(shell: &Shell, chosen: &[&str]) -> Result<PathBuf> {
     let target = shell.benchmarks().join("build");
     let package = shell.benchmarks().join("programs");
     write_package(shell, &package)?;
     let build = Program::new("cargo", ["build", "--release", "--manifest-path"])
         .argument(package.join("Cargo.toml"))
         .argument("--target-dir")
-        .argument(&target)
-        .argument("--package")
-        .argument("synth-bench")
-        .argument("--package")
-        .argument("synth-target-command");
+        .argument(&target);
+    let build = chosen.iter().copied().fold(build, Program::argument);
     shell.demand(&build)?;
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let library = format!("{prefix}synth_target_command{suffix}");
-    let built = |name: &str| target.join("release").join(name);
-    Ok(Programs {
-        synth: built("synth"),
-        linked: built("linked"),
-        library: built(&library),
-    })
+    Ok(target.join("release"))
 }
 
 /// A crate with both programs and the library, so that nothing but where the kind is differs between
