@@ -278,14 +278,15 @@ fn help_tells_the_commands_and_exit_codes() {
     Usage: synth [OPTIONS] <COMMAND>
 
     Commands:
-      build   Build targets and what they need
-      plan    Show the actions that a build consists of, without running any
-      check   Check the configuration, the targets and the tools they need
-      clean   Remove the outputs of targets
-      init    Write a synth.toml for what is found below the directory
-      schema  Print a JSON Schema: of synth.toml (for editors) or of the build report
-      plugin  Write, install and look after plugins: target kinds in libraries of their own
-      help    Print this message or the help of the given subcommand(s)
+      build    Build targets and what they need
+      plan     Show the actions that a build consists of, without running any
+      explain  Say what a build would do for targets, and what is different from their last build
+      check    Check the configuration, the targets and the tools they need
+      clean    Remove the outputs of targets
+      init     Write a synth.toml for what is found below the directory
+      schema   Print a JSON Schema: of synth.toml (for editors) or of the build report
+      plugin   Write, install and look after plugins: target kinds in libraries of their own
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
       -C, --directory <DIR>     Work in DIR instead of the current directory

@@ -16,6 +16,7 @@ mod configuration;
 mod docker_engine;
 mod guide;
 mod image;
+mod incremental;
 mod init;
 mod kill;
 mod linked_or_loaded;

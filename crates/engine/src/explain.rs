@@ -10,7 +10,7 @@ use std::path::Path;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
-use synth_core::{Action, InputSource};
+use synth_core::{Action, Input, InputSource};
 
 use crate::key::Key;
 use crate::tree::{Tree, TreeEntry};
@@ -188,9 +188,18 @@ fn files(action: &Action, before: &reapi::Tree, now: &reapi::Tree, found: &mut V
     };
     let (before, now) = (contents(&before), contents(&now));
     for path in keys(&before, &now) {
+        if before.get(&path) == now.get(&path) {
+            continue;
+        }
+        if let Some(step) = step(action, &path) {
+            let sentence = format!("its step `{step}` left something else");
+            if !found.contains(&sentence) {
+                found.push(sentence);
+            }
+            continue;
+        }
         let shown = origin(action, &path);
         let sentence = match (before.get(&path), now.get(&path)) {
-            (Some(before), Some(now)) if before == now => continue,
             (Some(before), Some(now))
                 if before.trim_end_matches(EXECUTABLE) == now.trim_end_matches(EXECUTABLE) =>
             {
@@ -232,8 +241,8 @@ fn contents(tree: &Tree) -> BTreeMap<String, String> {
     found
 }
 
-/// What a path of the input root is to the user.
-fn origin(action: &Action, path: &str) -> String {
+/// The input that a path of the input root belongs to, and where it is in that.
+fn input<'a>(action: &'a Action, path: &str) -> Option<(&'a Input, String)> {
     let below = |at: &str| {
         let rest = match at.trim_matches('/') {
             "" | "." => Some(path),
@@ -244,20 +253,28 @@ fn origin(action: &Action, path: &str) -> String {
         rest.map(ToOwned::to_owned)
     };
     let inputs = action.inputs.iter();
-    let nearest = inputs
-        .filter_map(|input| Some((input.at.len(), input, below(&input.at)?)))
-        .max_by_key(|(length, _, _)| *length);
-    let Some((_, input, rest)) = nearest else {
+    inputs
+        .filter_map(|input| Some((input, below(&input.at)?)))
+        .max_by_key(|(input, _)| input.at.len())
+}
+
+/// The step of the same target that a path comes from.
+fn step<'a>(action: &'a Action, path: &str) -> Option<&'a str> {
+    match &input(action, path)?.0.from {
+        InputSource::Output { action, .. } => Some(action),
+        _ => None,
+    }
+}
+
+/// What a path of the input root is to the user.
+fn origin(action: &Action, path: &str) -> String {
+    let Some((input, rest)) = input(action, path) else {
         return format!("`{path}`");
     };
     match &input.from {
         InputSource::Source(files) => source(&files.root, &rest),
         InputSource::Files { root, .. } => source(root, &rest),
         InputSource::Target { name } => format!("`{rest}` of the needed target `{name}`"),
-        InputSource::Output { action, output } if rest.is_empty() => {
-            format!("`{output}` of its step `{action}`")
-        }
-        InputSource::Output { action, .. } => format!("`{rest}` of its step `{action}`"),
         _ => format!("`{path}`, which the target kind writes,"),
     }
 }

@@ -4,6 +4,9 @@ use synth_engine::{
     ActionReport, ActionStatus, BuildReport, Explanation, Outlook, TargetReport, TargetStatus,
 };
 
+/// What the engine says of a step whose inputs come from another step of its target.
+const FOLLOWS: &str = " left something else";
+
 /// Of a build: each target that was not up to date, with its reasons.
 pub(crate) fn of_report(report: &BuildReport) -> String {
     let mut lines = Vec::new();
@@ -42,6 +45,11 @@ fn reasons(target: &TargetReport) -> Vec<String> {
                 found.push(reason);
             }
         }
+    }
+    // A step that only follows from another one explains nothing.
+    let follows = |reason: &String| reason.contains(FOLLOWS);
+    if !found.iter().all(follows) {
+        found.retain(|reason| !follows(reason));
     }
     match target.status {
         TargetStatus::Skipped => vec!["a target that it needs failed".to_owned()],
