@@ -171,17 +171,23 @@ pub async fn build(
     let known = earlier.as_deref().and_then(Earlier::contents);
     // What is to be verified is to be executed.
     let known = known.filter(|_| options.use_cache && !options.verify_reproducible);
-    if let Some((contents, _)) = &known {
-        let digests = index::digests(contents, &pipeline.root);
-        workshop.project.digests().remember(digests);
-    }
     let mut settled = known.as_ref().map_or_else(Settlement::default, |known| {
         Settlement::of(pipeline, &target_graph, known, &workshop.store)
     });
+    let remember = |settled: &Settlement| {
+        if let Some((contents, _)) = &known {
+            let names = settled.names();
+            let is_settled = |name: &str| names.contains(name);
+            let digests = index::digests(contents, &pipeline.root, is_settled);
+            workshop.project.digests().remember(digests);
+        }
+    };
+    remember(&settled);
     let cache = Arc::new(plan_cache);
     let mut answers = ask(pipeline, registry, &workshop, &cache, &settled).await?;
     if settled.is_upset_by(pipeline, &answers) {
         settled = Settlement::default();
+        remember(&settled);
         answers = ask(pipeline, registry, &workshop, &cache, &settled).await?;
     }
     let targets = planned_targets(pipeline, registry, &workshop, answers, settled)?;

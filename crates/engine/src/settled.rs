@@ -1,7 +1,7 @@
 //! Which targets need not be looked at: those of which nothing that they rest on has changed since
 //! an earlier build left them as they should be.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use synth_core::Digest;
 
@@ -129,6 +129,12 @@ impl Settlement {
                     .map(|plan| OutputPlace::of(target, plan));
                 place.is_some_and(|place| self.places.get(&target.name) != Some(&place))
             })
+    }
+
+    /// The names of the settled targets.
+    pub(crate) fn names(&self) -> HashSet<String> {
+        let settled = self.settled.values();
+        settled.map(|settled| settled.name.clone()).collect()
     }
 
     /// Where the settled targets have their outputs.

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use synth_core::{OutputKind, Plan, ProjectPath, TargetSpec};
 
@@ -94,10 +95,12 @@ impl InPlace {
     /// What the records of a project say.
     pub(crate) fn load(root: &Path) -> Arc<Self> {
         let mut known = Known::default();
-        for path in State::in_place_records(root) {
-            let Some(record) = record::read::<Record>(&path) else {
-                continue;
-            };
+        let paths = State::in_place_records(root);
+        let records: Vec<Record> = paths
+            .par_iter()
+            .filter_map(|path| record::read(path))
+            .collect();
+        for record in records {
             for path in record.paths() {
                 known.owners.insert(path.clone(), record.target.clone());
             }

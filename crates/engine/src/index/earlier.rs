@@ -1,6 +1,6 @@
 //! The index of an earlier build of the same request, compared with what is there now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -232,11 +232,19 @@ impl contents::Entry<'_> {
     }
 }
 
-/// The digests that an index knows, by absolute path.
-pub(crate) fn digests(contents: &Contents<'_>, root: &Path) -> HashMap<PathBuf, (Stamp, Digest)> {
-    let facts = contents.facts.iter();
-    facts
-        .filter_map(|fact| match &fact.seen {
+/// The digests that an index knows of what targets read, by absolute path. Those of targets that
+/// `is_settled` are not asked for.
+pub(crate) fn digests(
+    contents: &Contents<'_>,
+    root: &Path,
+    is_settled: impl Fn(&str) -> bool,
+) -> HashMap<PathBuf, (Stamp, Digest)> {
+    let open = contents.entries.iter();
+    let open = open.filter(|entry| !is_settled(&entry.name));
+    let wanted: HashSet<u32> = open.flat_map(|entry| entry.facts.iter().copied()).collect();
+    let facts = wanted.into_iter().filter_map(|index| {
+        let fact = contents.facts.get(usize::try_from(index).ok()?)?;
+        match &fact.seen {
             Seen::File { stamp, sha256 } if *stamp != Stamp::never() => {
                 let digest = Digest {
                     sha256: hex::encode(sha256),
@@ -245,6 +253,7 @@ pub(crate) fn digests(contents: &Contents<'_>, root: &Path) -> HashMap<PathBuf, 
                 Some((root.join(fact.path.as_ref()), (*stamp, digest)))
             }
             _ => None,
-        })
-        .collect()
+        }
+    });
+    facts.collect()
 }
