@@ -86,7 +86,7 @@ impl Losses {
         self.interrupted.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn was_interrupted(&self) -> bool {
-        self.interrupted.swap(false, Ordering::SeqCst)
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::SeqCst)
     }
 }

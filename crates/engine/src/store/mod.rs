@@ -189,10 +189,9 @@ impl Store {
         self.shared.losses.take()
     }
 
-    /// Whether something could not be done since that was last asked, because of a blob that is
-    /// damaged or missing.
-    pub(crate) fn was_interrupted(&self) -> bool {
-        self.shared.losses.was_interrupted()
+    /// Whether something could not be done because of a blob that is damaged or missing.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.shared.losses.is_interrupted()
     }
 
     /// Stores some bytes.
