@@ -101,10 +101,9 @@ pub(crate) struct CacheVerifyArguments {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "limits", required = true, multiple = true, args = ["max_size", "max_age"])]
 pub(crate) struct CacheGcArguments {
     /// Keep no more than SIZE: 5GB, 500MiB, 0
-    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse, required_unless_present = "max_age")]
     pub(crate) max_size: Option<u64>,
     /// Keep nothing that was not used for AGE: 30d, 12h, 2weeks
     #[arg(long, value_name = "AGE", value_parser = age)]

@@ -27,7 +27,7 @@ use crate::report::{BuildReport, REPORT_VERSION, TargetReport};
 use crate::schedule::{Finished, PlannedTarget, Schedule, Workshop};
 use crate::settled::Settlement;
 use crate::state::{State, WorkspaceLock};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::target_report::{milliseconds, target_report};
 use crate::tree::Tree;
 use crate::work::WorkDirectory;
@@ -508,8 +508,10 @@ pub(crate) fn open_workshop(
         .clone()
         .unwrap_or_else(default_store_directory);
     let store = Store::open(&directory).map_err(|error| unusable(&directory, &error))?;
+    // Without one, what is in the store is still of use.
     let work = WorkDirectory::create(&store.work_directory())
-        .map_err(|error| unusable(&directory, &error))?;
+        .map(Arc::new)
+        .map_err(|error| not_writable(&directory, &error));
     let logs = state
         .log_directory(build)
         .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?;
@@ -523,7 +525,7 @@ pub(crate) fn open_workshop(
     let in_place = Arc::clone(project.in_place());
     Ok(Arc::new(Workshop {
         project,
-        executor: LocalExecutor::new(store.clone(), Arc::new(work)),
+        executor: LocalExecutor::new(store.clone(), work),
         outputs: Outputs::new(&pipeline.root, state.clone(), store.clone(), in_place),
         state,
         store,
@@ -549,6 +551,16 @@ pub(crate) fn unusable(path: &Path, error: &dyn std::error::Error) -> BuildError
         .caused_by(error)
         .help("check that the directory can be written and its disk has room"),
     )
+}
+
+/// A store in which nothing can be executed.
+fn not_writable(directory: &Path, error: &std::io::Error) -> Diagnostic {
+    let message = format!("the store `{}` can't be written", directory.display());
+    let help = store::advice(error).unwrap_or("check that the directory is sound");
+    Diagnostic::error("store.write", message)
+        .concerning(synth_core::Concern::State)
+        .caused_by(error)
+        .help(help)
 }
 
 /// A name that sorts by time: UTC to the microsecond, and the process.

@@ -60,15 +60,14 @@ pub(super) fn collect(
         spared: Count::default(),
     };
     let beyond = beyond(survey, limits, now);
-    let is_beyond = |entry: &&Entry| beyond.contains(entry.name.as_str());
+    let is_beyond = |entry: &&Entry| beyond.contains(entry.path.as_path());
     // A result without its blobs is of no use; so it goes first.
     let blobs: Vec<&Entry> = survey.blobs.iter().filter(is_beyond).collect();
     let going: HashSet<&str> = blobs.iter().map(|blob| blob.name.as_str()).collect();
-    let too_old = age_limit(limits, now);
     let actions: Vec<&Entry> = survey
         .actions
         .iter()
-        .filter(|action| action.used < too_old || names_any(store, action, &going))
+        .filter(|action| is_beyond(action) || names_any(store, action, &going))
         .collect();
     let day_ago = seconds(now) - whole_seconds(Duration::from_hours(24));
     let incoming = survey.incoming.iter().filter(|file| file.used < day_ago);
@@ -91,27 +90,22 @@ pub(super) fn collect(
     Ok(collected)
 }
 
-/// What was used before is beyond the limit of age: seconds since 1970.
-fn age_limit(limits: &CacheLimits, now: SystemTime) -> i64 {
-    limits.max_age.map_or(i64::MIN, |age| {
+/// The blobs and action results that are beyond the limits.
+fn beyond<'a>(survey: &'a Survey, limits: &CacheLimits, now: SystemTime) -> HashSet<&'a Path> {
+    let too_old = limits.max_age.map_or(i64::MIN, |age| {
         seconds(now).saturating_sub(whole_seconds(age))
-    })
-}
-
-/// The names of the blobs that are beyond the limits.
-fn beyond<'a>(survey: &'a Survey, limits: &CacheLimits, now: SystemTime) -> HashSet<&'a str> {
-    let too_old = age_limit(limits, now);
-    let mut blobs: Vec<&Entry> = survey.blobs.iter().collect();
-    blobs.sort_by(|one, other| (other.used, &other.name).cmp(&(one.used, &one.name)));
-    let mut bytes: u64 = survey.actions.iter().map(|action| action.bytes).sum();
+    });
+    let mut all: Vec<&Entry> = survey.blobs.iter().chain(&survey.actions).collect();
+    all.sort_by(|one, other| (other.used, &other.path).cmp(&(one.used, &one.path)));
+    let mut bytes: u64 = 0;
     let mut full = false;
     let mut beyond = HashSet::new();
-    for blob in blobs {
-        bytes = bytes.saturating_add(blob.bytes);
+    for entry in all {
+        bytes = bytes.saturating_add(entry.bytes);
         // What was used before something that is too much is not kept in its stead.
         full |= limits.max_bytes.is_some_and(|most| bytes > most);
-        if full || blob.used < too_old {
-            beyond.insert(blob.name.as_str());
+        if full || entry.used < too_old {
+            beyond.insert(entry.path.as_path());
         }
     }
     beyond
