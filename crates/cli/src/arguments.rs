@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// Builds Python packages, container images and static sites from one synth.toml.
 #[derive(Debug, Parser)]
@@ -101,9 +101,10 @@ pub(crate) struct CacheVerifyArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("limits").required(true).multiple(true).args(["max_size", "max_age"]))]
 pub(crate) struct CacheGcArguments {
     /// Keep no more than SIZE: 5GB, 500MiB, 0
-    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse, required_unless_present = "max_age")]
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
     pub(crate) max_size: Option<u64>,
     /// Keep nothing that was not used for AGE: 30d, 12h, 2weeks
     #[arg(long, value_name = "AGE", value_parser = age)]
