@@ -11,6 +11,7 @@
 mod bad_configuration;
 mod bad_sources;
 mod broken_plugins;
+mod cache;
 mod commands;
 mod configuration;
 mod docker_engine;

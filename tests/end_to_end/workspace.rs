@@ -125,7 +125,8 @@ impl Workspace {
         self.root().join(path)
     }
 
-    fn cache(&self) -> PathBuf {
+    /// Its cache directory.
+    pub(crate) fn cache(&self) -> PathBuf {
         self.directory.path().join("cache")
     }
 
@@ -159,6 +160,29 @@ impl Workspace {
     /// Runs the binary in the project.
     pub(crate) fn synth<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         let output = self.command(arguments).output().unwrap();
+        Run {
+            output,
+            workspace: self.directory.path().to_owned(),
+        }
+    }
+
+    /// Runs the binary in the project through a script of the shell, `"$@"` in it, in namespaces of
+    /// its own.
+    #[allow(clippy::disallowed_types)]
+    pub(crate) fn synth_unshared<A: AsRef<OsStr>>(
+        &self,
+        namespaces: &str,
+        script: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Run {
+        let mut command = Command::new("unshare");
+        self.prepare(&mut command);
+        command.args([namespaces, "sh", "-ec", script, "sh"]);
+        command.arg(self.binary.clone().unwrap_or_else(synth));
+        command.args(arguments);
+        let output = command
+            .output()
+            .unwrap_or_else(|error| panic!("unshare: {error}; {SET_UP}"));
         Run {
             output,
             workspace: self.directory.path().to_owned(),

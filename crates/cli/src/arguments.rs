@@ -2,8 +2,9 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// Builds Python packages, container images and static sites from one synth.toml.
 #[derive(Debug, Parser)]
@@ -63,6 +64,9 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Remove the outputs of targets
     Clean(TargetArguments),
+    /// Look after the store of results and contents that all projects share
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Write a synth.toml for what is found below the directory
     Init(InitArguments),
     /// Print a JSON Schema: of synth.toml (for editors) or of the build report
@@ -70,6 +74,52 @@ pub(crate) enum Command {
     /// Write, install and look after plugins: target kinds in libraries of their own
     #[command(subcommand)]
     Plugin(PluginCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Say what is in the store, and what gc would free
+    Stats(CacheStatsArguments),
+    /// Read everything in the store, move aside what is damaged, drop results without contents
+    Verify(CacheVerifyArguments),
+    /// Remove what was not used for the longest time; builds may run meanwhile
+    Gc(CacheGcArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheStatsArguments {
+    /// How it is shown
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheVerifyArguments {
+    /// How it is shown
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("limits").required(true).multiple(true).args(["max_size", "max_age"]))]
+pub(crate) struct CacheGcArguments {
+    /// Keep no more than SIZE: 5GB, 500MiB, 0
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
+    pub(crate) max_size: Option<u64>,
+    /// Keep nothing that was not used for AGE: 30d, 12h, 2weeks
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub(crate) max_age: Option<Duration>,
+    /// Only say what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How it is shown
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    pub(crate) format: ReportFormat,
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; an age is a number and a unit, like 30d or 12h"))
 }
 
 #[derive(Debug, Subcommand)]
@@ -211,8 +261,11 @@ pub(crate) struct BuildArguments {
     /// How the result is reported
     #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
     pub(crate) format: ReportFormat,
-    /// Take no results and no plans of earlier builds
+    /// Execute everything of the targets that are named again, and keep the results
     #[arg(long)]
+    pub(crate) force: bool,
+    /// Leave the cache alone: take no results and no plans of earlier builds, and keep none
+    #[arg(long, conflicts_with = "force")]
     pub(crate) no_cache: bool,
     /// Build only the targets that changes in git can reach, and what they need
     #[arg(long)]

@@ -4,7 +4,7 @@ use synth_core::{Concern, Diagnostic};
 
 /// Everything asked for was done.
 pub const SUCCESS: u8 = 0;
-/// A target failed.
+/// A target failed, or the store was found damaged.
 pub const FAILED: u8 = 1;
 /// The command line or the configuration is wrong.
 pub const USAGE: u8 = 2;

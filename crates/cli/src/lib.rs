@@ -8,6 +8,7 @@ mod arguments;
 mod commands;
 pub mod exit;
 mod render;
+mod size;
 
 use std::path::Path;
 use std::process::ExitCode;

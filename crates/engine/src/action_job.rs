@@ -17,7 +17,7 @@ use crate::key::Key;
 use crate::kind::Kind;
 use crate::reproducible;
 use crate::schedule::{ActionRecord, Workshop};
-use crate::store::CachedAction;
+use crate::store::{ActionLock, CachedAction};
 use crate::tree::Tree;
 
 /// One action with all that it takes to bring it to its end.
@@ -113,6 +113,11 @@ impl ActionJob {
         if self.stop.is_cancelled() {
             return ActionState::Cancelled;
         }
+        let _turn = match self.take_turns(record).await {
+            Turn::Mine(lock) => lock,
+            Turn::Over(state) => return state,
+        };
+        self.give_a_reason(record);
         let log = self.log("log");
         record.log = Some(log.clone());
         self.workshop.observer.notify(&Event::ActionStarted {
@@ -126,7 +131,7 @@ impl ActionJob {
             match self.execute(inputs.clone(), &log).await {
                 Ended::Succeeded(result) => return self.keep(result, record).await,
                 Ended::Cancelled => return ActionState::Cancelled,
-                Ended::Failed { .. } if attempt < self.action.retry.attempts => {
+                Ended::Failed { .. } if self.may_be_tried_again(attempt) => {
                     if !self.wait_before_retry(attempt).await {
                         return ActionState::Cancelled;
                     }
@@ -142,6 +147,11 @@ impl ActionJob {
                 }
             }
         }
+    }
+
+    fn may_be_tried_again(&self, attempt: u32) -> bool {
+        // What is missing of its inputs does not come back by itself.
+        attempt < self.action.retry.attempts && !self.workshop.store.is_interrupted()
     }
 
     /// Waits longer after each attempt: 1 s, 2 s, 4 s, to a minute. Tells whether to go on.
@@ -170,7 +180,8 @@ impl ActionJob {
             let before = TargetKeys::read(&workshop.state.keys_record(&target));
             let reasons = before.differences(&action, &key);
             let key = KeyBytes::of(&key);
-            let known = if workshop.use_cache {
+            let forced = workshop.force.contains(&target) && !workshop.executed.has(&digest);
+            let known = if workshop.use_cache && !forced {
                 workshop
                     .store
                     .get_action(&digest, &action.outputs)
@@ -190,22 +201,61 @@ impl ActionJob {
         record.digest = Some(digest);
         record.key = Some(key);
         record.reasons = reasons;
-        if known.is_none() && record.reasons.is_empty() {
-            record.reasons.push(match self.workshop.use_cache {
-                true => "its result is not in the cache".to_owned(),
-                false => "results of earlier builds are not used".to_owned(),
-            });
-        }
         Ok(match known {
             Some(result) => {
-                record
-                    .diagnostics
-                    .extend(result.outcome.diagnostics.clone());
-                record.result = Some(result);
+                is_known(result, record);
                 None
             }
             None => Some(inputs),
         })
+    }
+
+    /// Waits while another build executes the same action; then its result is known.
+    async fn take_turns(&self, record: &mut ActionRecord) -> Turn {
+        let workshop = &self.workshop;
+        let Some(digest) = record.digest.clone().filter(|_| workshop.use_cache) else {
+            return Turn::Mine(None);
+        };
+        if workshop.force.contains(&self.target) && !workshop.executed.has(&digest) {
+            return Turn::Mine(None);
+        }
+        let waiting = || {
+            workshop.observer.notify(&Event::WaitingForAction {
+                target: self.target.clone(),
+                action: self.action.id.clone(),
+                description: self.action.description.clone(),
+            });
+        };
+        let held = ActionLock::hold(&workshop.store, &digest, &self.stop, waiting).await;
+        let lock = match held {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Turn::Over(ActionState::Cancelled),
+            // A store that can't be written says so when something is to be kept in it.
+            Err(_) => return Turn::Mine(None),
+        };
+        let (store, outputs) = (workshop.store.clone(), self.action.outputs.clone());
+        let known = tokio::task::spawn_blocking(move || store.get_action(&digest, &outputs));
+        match known.await {
+            Ok(Ok(Some(result))) => {
+                is_known(result, record);
+                Turn::Over(ActionState::Cached)
+            }
+            _ => Turn::Mine(Some(lock)),
+        }
+    }
+
+    /// Says why it is executed, when nothing is different from the last build.
+    fn give_a_reason(&self, record: &mut ActionRecord) {
+        if !record.reasons.is_empty() {
+            return;
+        }
+        let forced = self.workshop.force.contains(&self.target);
+        let reason = match (self.workshop.use_cache, forced) {
+            (true, false) => "its result is not in the cache",
+            (true, true) => "it was to be executed again",
+            (false, _) => "results of earlier builds are not used",
+        };
+        record.reasons.push(reason.to_owned());
     }
 
     async fn execute(&self, inputs: Tree, log: &Path) -> Ended {
@@ -241,6 +291,10 @@ impl ActionJob {
         let Some(digest) = record.digest.clone() else {
             return ActionState::Executed;
         };
+        self.workshop.executed.add(&digest);
+        if !self.workshop.use_cache {
+            return ActionState::Executed;
+        }
         let (store, outputs) = (self.workshop.store.clone(), self.action.outputs.clone());
         let kept =
             tokio::task::spawn_blocking(move || store.put_action(&digest, &outputs, &result));
@@ -253,6 +307,20 @@ impl ActionJob {
         }
         ActionState::Executed
     }
+}
+
+/// Whether an action is to be executed now.
+enum Turn {
+    /// It is, while nobody else does; without a lock, it may be executed elsewhere too.
+    Mine(Option<ActionLock>),
+    /// It is not: that is how it ended.
+    Over(ActionState),
+}
+
+fn is_known(result: CachedAction, record: &mut ActionRecord) {
+    let said = &result.outcome.diagnostics;
+    record.diagnostics.extend(said.clone());
+    record.result = Some(result);
 }
 
 fn failed(error: &tokio::task::JoinError) -> Diagnostic {

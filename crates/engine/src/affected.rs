@@ -17,6 +17,7 @@ use crate::graph::TargetGraph;
 use crate::patterns::PathPatterns;
 use crate::plugin::LOCK_FILE_NAME;
 use crate::recorded::{Dialogue, Question};
+use crate::repair::Executed;
 use crate::schedule::PlannedTarget;
 
 /// How long git may take for one answer.
@@ -46,7 +47,7 @@ pub async fn affected(
         .await
         .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?
         .ok_or(BuildError::Cancelled)?;
-    let workshop = open_workshop(pipeline, options, state, &build_name())?;
+    let workshop = open_workshop(pipeline, options, state, &build_name(), Executed::default())?;
     let targets = plan_all(pipeline, registry, &workshop, options.use_cache).await?;
     let graph = TargetGraph::new(&pipeline.targets)
         .map_err(|error| BuildError::Invalid(error.into_diagnostics(pipeline)))?;

@@ -22,11 +22,12 @@ use crate::index::{self, Built, Earlier, Gathering, Watched};
 use crate::plan_cache::PlanCache;
 use crate::plans::{self, Answer, is_fault_of_kind};
 use crate::project::Project;
+use crate::repair::{Executed, Repairs};
 use crate::report::{BuildReport, REPORT_VERSION, TargetReport};
 use crate::schedule::{Finished, PlannedTarget, Schedule, Workshop};
 use crate::settled::Settlement;
 use crate::state::{State, WorkspaceLock};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::target_report::{milliseconds, target_report};
 use crate::tree::Tree;
 use crate::work::WorkDirectory;
@@ -36,8 +37,11 @@ use crate::work::WorkDirectory;
 pub struct BuildOptions {
     /// How many actions run at once; none for as many as there are processors.
     pub jobs: Option<NonZeroUsize>,
-    /// Whether results and plans of earlier builds are used. Those of this one are kept either way.
+    /// Whether results and plans of earlier builds are used, and those of this one kept for later
+    /// ones.
     pub use_cache: bool,
+    /// Targets whose actions are executed, whether their results are known or not. They are kept.
+    pub force: Vec<String>,
     /// Whether every action is executed once more, and has to leave the same.
     pub verify_reproducible: bool,
     /// The store's directory; none for the user's own, see [`default_store_directory`].
@@ -60,6 +64,7 @@ impl Default for BuildOptions {
         Self {
             jobs: None,
             use_cache: true,
+            force: Vec::new(),
             verify_reproducible: false,
             store: None,
             cancel: CancellationToken::new(),
@@ -163,14 +168,56 @@ pub async fn build(
     let build = build_name();
     let state = open_state(&pipeline.root)?;
     let (_lock, earlier) = lock(pipeline, options, &state).await?;
-    let plan_cache = PlanCache::new(state.clone(), options.use_cache);
-    let workshop = open_workshop(pipeline, options, state, &build)?;
+    let mut repairs = Repairs::default();
+    loop {
+        let workshop = open_workshop(
+            pipeline,
+            options,
+            state.clone(),
+            &build,
+            repairs.executed.clone(),
+        )?;
+        let known = earlier.as_ref().filter(|_| repairs.is_first());
+        let ran = pass(pipeline, registry, options, &workshop, known).await?;
+        let Ran {
+            reports, faults, ..
+        } = ran;
+        let report = BuildReport {
+            version: REPORT_VERSION,
+            build: build.clone(),
+            pipeline: pipeline.name.clone(),
+            environment: pipeline.environment.clone(),
+            success: faults.is_empty() && reports.iter().all(|target| target.status.is_success()),
+            duration_ms: milliseconds(started.elapsed()),
+            targets: reports,
+            diagnostics: faults
+                .into_iter()
+                .chain(pipeline.warnings.clone())
+                .collect(),
+        };
+        let last = options.cancel.is_cancelled();
+        match repairs.finish(report, &workshop.store, last) {
+            Some(report) => return Ok(report),
+            None => options.observer.notify(&Event::Repairing),
+        }
+    }
+}
+
+/// Goes through a build from planning to outputs.
+async fn pass(
+    pipeline: &Pipeline,
+    registry: &Registry,
+    options: &BuildOptions,
+    workshop: &Arc<Workshop>,
+    earlier: Option<&Arc<Earlier>>,
+) -> Result<Ran, BuildError> {
     workshop.outputs.clear_leftovers(&pipeline.output_paths);
     let target_graph = TargetGraph::new(&pipeline.targets)
         .map_err(|error| BuildError::Invalid(error.into_diagnostics(pipeline)))?;
-    let known = earlier.as_deref().and_then(Earlier::contents);
-    // What is to be verified is to be executed.
-    let known = known.filter(|_| options.use_cache && !options.verify_reproducible);
+    let known = earlier.and_then(|earlier| earlier.contents());
+    // What is to be verified, or executed again, is to be looked at.
+    let looks = !options.use_cache || options.verify_reproducible || !options.force.is_empty();
+    let known = known.filter(|_| !looks);
     let mut settled = known.as_ref().map_or_else(Settlement::default, |known| {
         Settlement::of(pipeline, &target_graph, known, &workshop.store)
     });
@@ -183,41 +230,26 @@ pub async fn build(
         }
     };
     remember(&settled);
-    let cache = Arc::new(plan_cache);
-    let mut answers = ask(pipeline, registry, &workshop, &cache, &settled).await?;
+    let cache = Arc::new(PlanCache::new(workshop.state.clone(), options.use_cache));
+    let mut answers = ask(pipeline, registry, workshop, &cache, &settled).await?;
     if settled.is_upset_by(pipeline, &answers) {
         settled = Settlement::default();
         remember(&settled);
-        answers = ask(pipeline, registry, &workshop, &cache, &settled).await?;
+        answers = ask(pipeline, registry, workshop, &cache, &settled).await?;
     }
-    let targets = planned_targets(pipeline, registry, &workshop, answers, settled)?;
+    let targets = planned_targets(pipeline, registry, workshop, answers, settled)?;
     workshop.project.planning_is_over();
     let graph = ActionGraph::new(targets.iter().map(|target| &target.plan), &target_graph);
     options.observer.notify(&Event::Planned {
         targets: targets.len(),
         actions: graph.len(),
     });
-    let shop = Arc::clone(&workshop);
+    let shop = Arc::clone(workshop);
     let ran = run(pipeline, &targets, graph, shop, &options.observer).await;
-    if let Some(earlier) = &earlier {
-        keep_index(pipeline, options, &workshop, &targets, &ran, earlier);
+    if let Some(earlier) = earlier.filter(|_| options.use_cache) {
+        keep_index(pipeline, options, workshop, &targets, &ran, earlier);
     }
-    let Ran {
-        reports, faults, ..
-    } = ran;
-    Ok(BuildReport {
-        version: REPORT_VERSION,
-        build,
-        pipeline: pipeline.name.clone(),
-        environment: pipeline.environment.clone(),
-        success: faults.is_empty() && reports.iter().all(|target| target.status.is_success()),
-        duration_ms: milliseconds(started.elapsed()),
-        targets: reports,
-        diagnostics: faults
-            .into_iter()
-            .chain(pipeline.warnings.clone())
-            .collect(),
-    })
+    Ok(ran)
 }
 
 /// Plans every target, as a build without an index does.
@@ -475,14 +507,17 @@ pub(crate) fn open_workshop(
     options: &BuildOptions,
     state: State,
     build: &str,
+    executed: Executed,
 ) -> Result<Arc<Workshop>, BuildError> {
     let directory = options
         .store
         .clone()
         .unwrap_or_else(default_store_directory);
     let store = Store::open(&directory).map_err(|error| unusable(&directory, &error))?;
+    // Without one, what is in the store is still of use.
     let work = WorkDirectory::create(&store.work_directory())
-        .map_err(|error| unusable(&directory, &error))?;
+        .map(Arc::new)
+        .map_err(|error| not_writable(&directory, &error));
     let logs = state
         .log_directory(build)
         .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?;
@@ -496,7 +531,7 @@ pub(crate) fn open_workshop(
     let in_place = Arc::clone(project.in_place());
     Ok(Arc::new(Workshop {
         project,
-        executor: LocalExecutor::new(store.clone(), Arc::new(work)),
+        executor: LocalExecutor::new(store.clone(), work),
         outputs: Outputs::new(&pipeline.root, state.clone(), store.clone(), in_place),
         state,
         store,
@@ -504,6 +539,8 @@ pub(crate) fn open_workshop(
         observer: Arc::clone(&options.observer),
         jobs,
         use_cache: options.use_cache,
+        force: options.force.iter().cloned().collect(),
+        executed,
         verify: options.verify_reproducible,
         cancel: options.cancel.clone(),
         kill: options.kill.clone(),
@@ -520,6 +557,16 @@ pub(crate) fn unusable(path: &Path, error: &dyn std::error::Error) -> BuildError
         .caused_by(error)
         .help("check that the directory can be written and its disk has room"),
     )
+}
+
+/// A store in which nothing can be executed.
+fn not_writable(directory: &Path, error: &std::io::Error) -> Diagnostic {
+    let message = format!("the store `{}` can't be written", directory.display());
+    let help = store::advice(error).unwrap_or("check that the directory is sound");
+    Diagnostic::error("store.write", message)
+        .concerning(synth_core::Concern::State)
+        .caused_by(error)
+        .help(help)
 }
 
 /// A name that sorts by time: UTC to the microsecond, and the process.

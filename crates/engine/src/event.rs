@@ -23,6 +23,17 @@ impl Observer for () {
 pub enum Event {
     /// Another build holds the workspace; this one waits for it.
     WaitingForWorkspace,
+    /// Blobs that were needed are damaged or missing: what left them is executed again.
+    Repairing,
+    /// Another build executes this very action; this one waits for its result.
+    WaitingForAction {
+        /// The target's name.
+        target: String,
+        /// The action's id.
+        action: String,
+        /// What a person is told.
+        description: String,
+    },
     /// Every target is planned.
     Planned {
         /// Targets to build.

@@ -31,6 +31,7 @@ pub mod plugin;
 mod project;
 mod recorded;
 mod registry;
+mod repair;
 mod report;
 mod reproducible;
 mod schedule;
@@ -61,5 +62,8 @@ pub use project::Project;
 pub use registry::Registry;
 pub use report::{
     ActionReport, ActionStatus, BuildReport, REPORT_VERSION, TargetReport, TargetStatus,
+};
+pub use store::{
+    Cache, CacheLimits, CacheStats, Collected, Count, DamagedBlob, Reclaimable, Verification,
 };
 pub use tokio_util::sync::CancellationToken;

@@ -19,6 +19,7 @@ use crate::graph::TargetGraph;
 use crate::inputs::{Available, input_tree};
 use crate::key::Key;
 use crate::kind::Kind;
+use crate::repair::Executed;
 use crate::schedule::{PlannedTarget, Workshop};
 use crate::tree::Tree;
 
@@ -63,7 +64,7 @@ pub async fn explain(
         .await
         .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?
         .ok_or(BuildError::Cancelled)?;
-    let workshop = open_workshop(pipeline, options, state, &build_name())?;
+    let workshop = open_workshop(pipeline, options, state, &build_name(), Executed::default())?;
     let graph = TargetGraph::new(&pipeline.targets)
         .map_err(|error| BuildError::Invalid(error.into_diagnostics(pipeline)))?;
     let targets = plan_all(pipeline, registry, &workshop, options.use_cache).await?;

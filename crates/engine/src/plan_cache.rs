@@ -21,7 +21,7 @@ const HEADER: &str = "synth-plan-1";
 /// Keeps plans, and finds them again.
 pub(crate) struct PlanCache {
     state: State,
-    /// Whether what is kept is used, or only kept.
+    /// Whether anything is kept, and what is kept used.
     used: bool,
 }
 
@@ -73,7 +73,7 @@ impl PlanCache {
         dialogue: &Dialogue,
         planned: &Planned,
     ) {
-        let Some(key) = key(target, kind) else {
+        let Some(key) = key(target, kind).filter(|_| self.used) else {
             return;
         };
         let record = Record {

@@ -24,6 +24,7 @@ use crate::kind::Kind;
 use crate::plans::Answer;
 use crate::project::Project;
 use crate::recorded::Dialogue;
+use crate::repair::Executed;
 use crate::report::ActionStatus;
 use crate::settled::Settled;
 use crate::state::State;
@@ -44,7 +45,12 @@ pub(crate) struct Workshop {
     pub(crate) logs: PathBuf,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) jobs: NonZeroUsize,
+    /// Whether results are looked up and kept.
     pub(crate) use_cache: bool,
+    /// The targets whose results are not looked up.
+    pub(crate) force: BTreeSet<String>,
+    /// What this build has executed.
+    pub(crate) executed: Executed,
     /// Whether every action is executed once more, and has to leave the same.
     pub(crate) verify: bool,
     /// The user's: when it is cancelled, so is the build.

@@ -5,6 +5,7 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -16,7 +17,8 @@ pub(crate) struct WorkDirectory {
     _lock: File,
 }
 
-const LOCK_NAME: &str = "lock";
+/// The name of a lock: that of a build's directory, held while it lives, and that of all.
+pub(crate) const LOCK_NAME: &str = "lock";
 
 impl WorkDirectory {
     /// Makes one below `parent`, and clears away those of builds that died.
@@ -63,6 +65,22 @@ fn clear_abandoned(parent: &Path) {
             remove_tree(&path);
         }
     }
+}
+
+/// When the oldest build began that is still running; none when there is none. To be asked while
+/// the lock of the directory is held.
+pub(crate) fn running_since(parent: &Path) -> io::Result<Option<SystemTime>> {
+    let mut oldest: Option<SystemTime> = None;
+    for entry in fs::read_dir(parent)? {
+        let Ok(lock) = File::open(entry?.path().join(LOCK_NAME)) else {
+            continue;
+        };
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let began = lock.metadata()?.modified()?;
+            oldest = Some(oldest.map_or(began, |oldest| oldest.min(began)));
+        }
+    }
+    Ok(oldest)
 }
 
 /// Removes a directory with everything below it, directories that are protected against writing

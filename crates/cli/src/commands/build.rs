@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use synth_core::Diagnostic;
 use synth_engine::plugin::LOCK_FILE_NAME;
-use synth_engine::{BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, Loaded};
+use synth_engine::{
+    BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, Loaded, Pipeline,
+};
 
 use super::signals::Signals;
 use super::{Kinds, Outcome, directory, load, load_options, plugin_options, print, print_json};
@@ -36,7 +38,7 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
     // Images are loaded from what the pipeline says of them.
     if let Some(earlier) = earlier
         .as_ref()
-        .filter(|_| !arguments.no_cache && !loads(arguments))
+        .filter(|_| !arguments.no_cache && !arguments.force && !loads(arguments))
         && let Some(report) = earlier.nothing_to_do()
     {
         show(global, arguments, &report, earlier.root())?;
@@ -129,6 +131,19 @@ fn request(global: &Global, arguments: &BuildArguments) -> Result<BuildRequest, 
     })
 }
 
+/// The targets that are to be executed again: those that are named, or else all.
+fn forced(arguments: &BuildArguments, pipeline: &Pipeline) -> Vec<String> {
+    let named = &arguments.targets.targets;
+    if !arguments.force {
+        return Vec::new();
+    }
+    if !named.is_empty() {
+        return named.clone();
+    }
+    let targets = pipeline.targets.iter();
+    targets.map(|target| target.name.clone()).collect()
+}
+
 /// Whether images are to be loaded afterwards.
 fn loads(arguments: &BuildArguments) -> bool {
     #[cfg(feature = "docker")]
@@ -167,6 +182,7 @@ async fn build(
     let options = BuildOptions {
         jobs: arguments.jobs,
         use_cache: !arguments.no_cache,
+        force: forced(arguments, pipeline),
         verify_reproducible: arguments.verify_reproducible,
         cancel: cancel.clone(),
         kill,

@@ -1,6 +1,7 @@
 //! One file a command: arguments resolved, the engine asked, the answer shown.
 
 mod build;
+mod cache;
 mod check;
 mod clean;
 mod explain;
@@ -35,6 +36,7 @@ pub(crate) fn run(arguments: &Arguments, kinds: &Kinds<'_>) -> u8 {
         Command::Explain(arguments) => explain::run(global, arguments, kinds.get()),
         Command::Check(arguments) => check::run(global, arguments, kinds.get()),
         Command::Clean(arguments) => clean::run(global, arguments, kinds.get()),
+        Command::Cache(command) => cache::run(global, command),
         Command::Init(arguments) => init::run(global, arguments, kinds.get()),
         Command::Schema(arguments) => schema::run(global, arguments, kinds.get()),
         Command::Plugin(command) => plugin::run(global, command, kinds.get()),

@@ -142,6 +142,17 @@ impl Observer for Progress {
             Event::WaitingForWorkspace => {
                 self.say("another build is running in this workspace; waiting for it to end");
             }
+            Event::Repairing => {
+                self.say("the cache has lost something that is needed; it is made anew");
+            }
+            Event::WaitingForAction {
+                target,
+                description,
+                ..
+            } => self.say(&format!(
+                "{:>10} {target}: {description}: another build is at it",
+                "waiting"
+            )),
             Event::ActionStarted {
                 target,
                 action,

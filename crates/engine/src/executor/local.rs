@@ -17,11 +17,15 @@ use crate::work::{WorkDirectory, remove_tree};
 #[derive(Clone)]
 pub(crate) struct LocalExecutor {
     store: Store,
-    work: std::sync::Arc<WorkDirectory>,
+    /// Why there is none, when the store can't be written.
+    work: Result<std::sync::Arc<WorkDirectory>, Diagnostic>,
 }
 
 impl LocalExecutor {
-    pub(crate) fn new(store: Store, work: std::sync::Arc<WorkDirectory>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        work: Result<std::sync::Arc<WorkDirectory>, Diagnostic>,
+    ) -> Self {
         Self { store, work }
     }
 
@@ -36,7 +40,11 @@ impl LocalExecutor {
         let deadline = started
             .checked_add(timeout)
             .unwrap_or(started + DEFAULT_TIMEOUT);
-        let directory = match self.work.make(&execution.label) {
+        let work = match &self.work {
+            Ok(work) => work,
+            Err(problem) => return Ended::failed(problem.clone()),
+        };
+        let directory = match work.make(&execution.label) {
             Ok(directory) => directory,
             Err(error) => return Ended::failed(unprepared(&execution.action, &error)),
         };

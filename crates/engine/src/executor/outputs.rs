@@ -311,9 +311,13 @@ fn not_utf8(relative: &str) -> Diagnostic {
 }
 
 fn not_stored(error: &StoreError) -> Diagnostic {
-    Diagnostic::error("store.write", "an output can't be brought into the store")
+    let problem = Diagnostic::error("store.write", "an output can't be brought into the store")
         .concerning(synth_core::Concern::State)
-        .caused_by(error)
+        .caused_by(error);
+    match error.advice() {
+        Some(advice) => problem.help(advice),
+        None => problem,
+    }
 }
 
 #[cfg(test)]

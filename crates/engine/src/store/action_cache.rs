@@ -34,7 +34,10 @@ pub(crate) struct CachedAction {
 impl Store {
     fn action_path(&self, action: &Digest) -> PathBuf {
         let shard = action.sha256.get(..2).unwrap_or("00");
-        self.root.join("actions").join(shard).join(&action.sha256)
+        self.root
+            .join(super::ACTIONS)
+            .join(shard)
+            .join(&action.sha256)
     }
 
     /// Remembers the result of an action.
@@ -97,6 +100,9 @@ impl Store {
         let Some(metadata) = message.execution_metadata else {
             return Ok(None);
         };
+        if let Ok(file) = fs::metadata(&path) {
+            self.shared.marks.mark(&self.root, &path, &file);
+        }
         result.duration = execution_time(&metadata);
         for detail in metadata.auxiliary_metadata {
             if detail.type_url == OUTCOME_TYPE {
@@ -135,7 +141,7 @@ impl Store {
 
     /// A tree that was kept; none when it, or any file of it, is not in the store.
     pub(crate) fn tree(&self, digest: &Digest) -> Option<Tree> {
-        let bytes = self.read(digest).ok()?;
+        let bytes = self.contains(digest).then(|| self.read(digest).ok())??;
         let tree = Tree::from_message(&reapi::Tree::decode(bytes.as_slice()).ok()?)?;
         let whole = tree.leaves().iter().all(|(_, entry)| match entry {
             TreeEntry::File(file) => self.contains(&file.digest),

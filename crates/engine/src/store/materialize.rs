@@ -1,29 +1,38 @@
 //! Puts trees on the disk: directories, files with their modes, links; times fixed, so that
 //! nothing that is built sees when.
 
-use std::fs::{self, File, FileTimes, Permissions};
+use std::fs::{self, File, FileTimes};
 use std::io::{self, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rayon::prelude::*;
 
+use super::restore::{MODIFIED, copy_source, write_new};
 use super::{Store, StoreError, io_error};
-use crate::digest::copy_and_digest;
 use crate::tree::{FileEntry, Origin, Tree, TreeEntry};
 
-/// The time that every file has in an action's directory and among the outputs: 1980-01-01 UTC,
-/// the first that a zip archive can hold.
-const MODIFIED: Duration = Duration::from_secs(315_532_800);
+/// So few files, and so few bytes, are written by the thread that asks: sharing them out costs more.
+const FEW_FILES: usize = 64;
+const FEW_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Writes a tree below a directory that is there. Nothing it writes may be there yet.
 pub(crate) fn materialize(store: &Store, tree: &Tree, to: &Path) -> Result<(), StoreError> {
     let mut files = Vec::new();
     write_directories(tree, to, &mut files)?;
-    files
-        .par_iter()
-        .try_for_each(|(file, path)| write_file(store, file, path))?;
+    let bytes: u64 = files.iter().map(|(file, _)| file.digest.size).sum();
+    let written = if files.len() <= FEW_FILES && bytes <= FEW_BYTES {
+        let mut files = files.iter();
+        files.try_for_each(|(file, path)| write_file(store, file, path))
+    } else {
+        let files = files.par_iter();
+        files.try_for_each(|(file, path)| write_file(store, file, path))
+    };
+    if let Err(StoreError::Damaged(_) | StoreError::Missing(_)) = &written {
+        store.shared.losses.interrupt();
+    }
+    written?;
     date_directories(tree, to)
 }
 
@@ -60,27 +69,13 @@ fn write_directories<'a>(
 
 fn write_file(store: &Store, file: &FileEntry, to: &Path) -> Result<(), StoreError> {
     match &file.origin {
-        Origin::Store => store.copy_to(&file.digest, to)?,
-        Origin::Disk(from) => {
-            let mut source = File::open(from).map_err(io_error("reading", from))?;
-            let mut copy = File::create_new(to).map_err(io_error("creating", to))?;
-            let copied =
-                copy_and_digest(&mut source, &mut copy).map_err(io_error("writing", to))?;
-            if copied != file.digest {
-                return Err(StoreError::Changed(from.clone()));
-            }
-        }
-        Origin::Inline(bytes) => {
-            let mut copy = File::create_new(to).map_err(io_error("creating", to))?;
-            copy.write_all(bytes).map_err(io_error("writing", to))?;
-        }
+        Origin::Store => store.restore(&file.digest, file.executable, to),
+        Origin::Disk(from) => copy_source(from, &file.digest, file.executable, to),
+        Origin::Inline(bytes) => write_new(to, file.executable, |file| file.write_all(bytes)),
     }
-    let mode = if file.executable { 0o755 } else { 0o644 };
-    fs::set_permissions(to, Permissions::from_mode(mode)).map_err(io_error("protecting", to))?;
-    set_modified(to).map_err(io_error("dating", to))
 }
 
-/// Gives a file the one modification time.
+/// Gives a directory the one modification time.
 fn set_modified(path: &Path) -> io::Result<()> {
     let times = FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + MODIFIED);
     File::open(path)?.set_times(times)

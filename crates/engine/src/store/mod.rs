@@ -1,19 +1,40 @@
 //! The store that all workspaces of a user share: blobs by their digest, and action results by
 //! the digest of their action. Safe under concurrent builds: files appear whole, under their
-//! final name, or not at all.
+//! final name, or not at all. What is removed again, and when, is told in [`usage`].
+//!
+//! A store that can't be written, because it is another user's or its disk is full, still serves
+//! what it has.
 
 mod action_cache;
+mod action_lock;
+mod cache;
+mod collect;
+mod loss;
 mod materialize;
+mod restore;
+mod survey;
+mod usage;
+mod verify;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use synth_core::{Concern, Digest};
 
 pub(crate) use action_cache::{ActionOutputs, CachedAction};
+pub(crate) use action_lock::ActionLock;
+pub use cache::Cache;
+pub use collect::{CacheLimits, Collected};
+pub(crate) use loss::Loss;
+use loss::Losses;
 pub(crate) use materialize::materialize;
+use restore::Verified;
+pub use survey::{CacheStats, Count, Reclaimable};
+use usage::Marks;
+pub use verify::{DamagedBlob, Verification};
 
 use crate::digest::{copy_and_digest, digest_bytes, digest_file};
 
@@ -21,10 +42,32 @@ use crate::digest::{copy_and_digest, digest_bytes, digest_file};
 /// layout.
 const LAYOUT: &str = "v1";
 
-/// A store on the local disk.
+/// Where blobs are, each in a directory of the first two digits of its name.
+const BLOBS: &str = "cas";
+/// Where action results are, likewise.
+const ACTIONS: &str = "actions";
+/// Where files are written before they move to their names.
+const INCOMING: &str = "incoming";
+/// Where actions run.
+const WORK: &str = "work";
+/// Where blobs go whose bytes are not what their names say.
+const QUARANTINE: &str = "quarantine";
+/// Where actions are locked while they are executed.
+const LOCKS: &str = "locks";
+
+/// A store on the local disk, as one build uses it.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     root: PathBuf,
+    shared: Arc<Shared>,
+}
+
+/// What a build knows of the store.
+#[derive(Debug)]
+struct Shared {
+    losses: Losses,
+    marks: Marks,
+    verified: Verified,
 }
 
 /// Why the store could not do something.
@@ -54,7 +97,7 @@ impl StoreError {
         match self {
             Self::Damaged(_) | Self::Missing(_) => Some("build again: what was lost is made anew"),
             Self::Changed(_) => Some("build again, without changing sources meanwhile"),
-            Self::Io { .. } => None,
+            Self::Io { source, .. } => advice(source),
         }
     }
 
@@ -64,6 +107,19 @@ impl StoreError {
             Self::Changed(_) => Concern::Project,
             _ => Concern::State,
         }
+    }
+}
+
+/// What a user can do when files can't be written.
+pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
+            "make room on the disk; `synth cache gc --max-age 30d` removes what was not used for long",
+        ),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Some(
+            "make it writable for this user, or choose another directory for the store with XDG_CACHE_HOME",
+        ),
+        _ => None,
     }
 }
 
@@ -78,32 +134,64 @@ pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
 }
 
 impl Store {
-    /// Opens a store, making its directories.
+    /// Opens a store, making its directories. One that can't be written is opened when there is
+    /// something in it.
     ///
     /// # Errors
     /// When they can't be made.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         let root = directory.join(LAYOUT);
-        for name in ["cas", "actions", "incoming", "work", "quarantine"] {
-            fs::create_dir_all(root.join(name))?;
+        for name in [BLOBS, ACTIONS, INCOMING, WORK, QUARANTINE, LOCKS] {
+            if let Err(error) = fs::create_dir_all(root.join(name))
+                && !root.join(BLOBS).is_dir()
+            {
+                return Err(error);
+            }
         }
-        Ok(Self { root })
+        Ok(Self {
+            root,
+            shared: Arc::new(Shared {
+                losses: Losses::default(),
+                marks: Marks::since_now(),
+                verified: Verified::default(),
+            }),
+        })
     }
 
     /// Where actions run: on the store's own file system, so that outputs move in without a copy.
     pub(crate) fn work_directory(&self) -> PathBuf {
-        self.root.join("work")
+        self.root.join(WORK)
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
         let shard = digest.sha256.get(..2).unwrap_or("00");
-        self.root.join("cas").join(shard).join(&digest.sha256)
+        self.root.join(BLOBS).join(shard).join(&digest.sha256)
     }
 
-    /// Whether a blob is there, in its full length.
+    /// Whether a blob is there, in its full length. It stays as long as the build lives.
     pub(crate) fn contains(&self, digest: &Digest) -> bool {
+        let path = self.blob_path(digest);
+        fs::metadata(&path).is_ok_and(|metadata| {
+            metadata.is_file()
+                && metadata.len() == digest.size
+                && self.shared.marks.mark(&self.root, &path, &metadata)
+        })
+    }
+
+    /// The same, without a mark that it is used.
+    fn contains_unmarked(&self, digest: &Digest) -> bool {
         fs::metadata(self.blob_path(digest))
             .is_ok_and(|metadata| metadata.is_file() && metadata.len() == digest.size)
+    }
+
+    /// What was found damaged or missing since this was last asked.
+    pub(crate) fn take_losses(&self) -> Vec<Loss> {
+        self.shared.losses.take()
+    }
+
+    /// Whether something could not be done because of a blob that is damaged or missing.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.shared.losses.is_interrupted()
     }
 
     /// Stores some bytes.
@@ -131,6 +219,8 @@ impl Store {
         self.make_parent(&to)?;
         fs::set_permissions(path, Permissions::from_mode(0o444))
             .map_err(io_error("protecting", path))?;
+        // Whatever time the file has been given: it is used now.
+        usage::touch(path).map_err(io_error("dating", path))?;
         fs::rename(path, &to).map_err(io_error("moving into the store", path))?;
         Ok(digest)
     }
@@ -151,10 +241,7 @@ impl Store {
     /// The bytes of a blob, compared with its name.
     pub(crate) fn read(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         let path = self.blob_path(digest);
-        let bytes = fs::read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing(digest.clone()),
-            _ => io_error("reading", &path)(error),
-        })?;
+        let bytes = fs::read(&path).map_err(|error| self.not_read(digest, &path, error))?;
         if digest_bytes(&bytes) == *digest {
             Ok(bytes)
         } else {
@@ -162,27 +249,32 @@ impl Store {
         }
     }
 
-    /// Writes a blob to a new file, compared with its name on the way.
-    pub(crate) fn copy_to(&self, digest: &Digest, to: &Path) -> Result<(), StoreError> {
+    /// Moves a blob aside whose bytes are not what its name says.
+    fn quarantine(&self, digest: &Digest) -> StoreError {
+        let aside = self.root.join(QUARANTINE).join(&digest.sha256);
         let path = self.blob_path(digest);
-        let mut from = File::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing(digest.clone()),
-            _ => io_error("reading", &path)(error),
-        })?;
-        let mut file = File::create_new(to).map_err(io_error("creating", to))?;
-        let copied = copy_and_digest(&mut from, &mut file).map_err(io_error("writing", to))?;
-        if copied == *digest {
-            Ok(())
-        } else {
-            Err(self.quarantine(digest))
+        // Another build may have moved it aside and put the right bytes there meanwhile.
+        if !digest_file(&path).is_ok_and(|now| now == *digest) {
+            // When it can't be moved, the error says all the same that it is damaged.
+            let moved = fs::rename(&path, &aside).is_ok();
+            self.shared
+                .losses
+                .add(Loss::damaged(digest, moved.then_some(aside)));
         }
+        StoreError::Damaged(digest.clone())
     }
 
-    fn quarantine(&self, digest: &Digest) -> StoreError {
-        let aside = self.root.join("quarantine").join(&digest.sha256);
-        // When it can't be moved, the error says all the same that it is damaged.
-        let _ = fs::rename(self.blob_path(digest), aside);
-        StoreError::Damaged(digest.clone())
+    fn not_read(&self, digest: &Digest, path: &Path, error: io::Error) -> StoreError {
+        match error.kind() {
+            io::ErrorKind::NotFound => {
+                self.shared.losses.add(Loss::missing(digest));
+                StoreError::Missing(digest.clone())
+            }
+            _ if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
+                self.quarantine(digest)
+            }
+            _ => io_error("reading", path)(error),
+        }
     }
 
     fn put_new(
@@ -200,7 +292,7 @@ impl Store {
         to: &Path,
         write: &mut dyn FnMut(&mut File) -> io::Result<()>,
     ) -> Result<(), StoreError> {
-        let incoming = self.root.join("incoming");
+        let incoming = self.root.join(INCOMING);
         let mut file = tempfile::NamedTempFile::new_in(&incoming)
             .map_err(io_error("writing in", &incoming))?;
         write(file.as_file_mut()).map_err(io_error("writing", to))?;
@@ -233,7 +325,7 @@ mod tests {
         fs::write(&path, b"wrong").unwrap();
         let to = directory.path().join("to");
         assert!(matches!(
-            store.copy_to(&digest, &to),
+            store.restore(&digest, false, &to),
             Err(StoreError::Damaged(_))
         ));
         assert!(
@@ -251,7 +343,7 @@ mod tests {
         let digest = store.take_file(&from).unwrap();
         assert!(!from.exists());
         let to = directory.path().join("to");
-        store.copy_to(&digest, &to).unwrap();
+        store.restore(&digest, false, &to).unwrap();
         assert_eq!(fs::read(&to).unwrap(), b"bytes");
         assert!(matches!(
             store.read(&digest_bytes(b"unknown")),

@@ -6,6 +6,7 @@
     reason = "the helpers of a test fail it where they stand"
 )]
 
+mod cache;
 mod caching;
 mod containment;
 mod explaining;

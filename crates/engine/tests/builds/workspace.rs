@@ -182,6 +182,7 @@ impl Workspace {
         };
         let earlier = Earlier::look(&request).unwrap();
         if options.use_cache
+            && options.force.is_empty()
             && !options.verify_reproducible
             && let Some(report) = earlier.nothing_to_do()
         {
