@@ -6,6 +6,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::protocol::{Batch, Prepared};
 use crate::{
     Diagnostic, Native, NativeOutcome, Plan, PlanContext, ProjectPath, Requirement, RunContext,
 };
@@ -35,6 +36,14 @@ pub trait BuildTarget: Send + Sync {
     /// The problems that leave no plan.
     fn plan(&self, target: &TargetSpec, context: &dyn PlanContext)
     -> Result<Plan, Vec<Diagnostic>>;
+
+    /// Validates several targets, and plans those without errors, with one call. None when that is
+    /// to be done one by one, which is what a kind does that says nothing of it: only to one whose
+    /// code is elsewhere, as a plugin's is for its host, does one call cost less than many.
+    fn prepare(&self, batch: &Batch<'_>) -> Option<Vec<Prepared>> {
+        let _ = batch;
+        None
+    }
 
     /// Runs a native action of one of its plans.
     ///
