@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use synth_core::protocol::{Batch, Prepared};
 use synth_core::{
     BuildTarget, Concern, Detection, Diagnostic, Native, NativeOutcome, Plan, PlanContext,
     ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec,
@@ -16,10 +17,12 @@ pub struct Kind {
     target: Result<Arc<dyn BuildTarget>, Diagnostic>,
     description: TargetDescription,
     identity: Option<String>,
+    is_linked: bool,
 }
 
 impl Kind {
-    pub(crate) fn new(
+    /// A kind that is linked in.
+    pub(crate) fn linked(
         target: Arc<dyn BuildTarget>,
         description: TargetDescription,
         identity: Option<String>,
@@ -28,6 +31,21 @@ impl Kind {
             target: Ok(target),
             description,
             identity,
+            is_linked: true,
+        }
+    }
+
+    /// A kind whose code is elsewhere.
+    pub(crate) fn remote(
+        target: Arc<dyn BuildTarget>,
+        description: TargetDescription,
+        identity: String,
+    ) -> Self {
+        Self {
+            target: Ok(target),
+            description,
+            identity: Some(identity),
+            is_linked: false,
         }
     }
 
@@ -48,6 +66,7 @@ impl Kind {
             target: Err(problem),
             description,
             identity: None,
+            is_linked: true,
         }
     }
 
@@ -60,6 +79,11 @@ impl Kind {
     /// What tells its code from that of another version: none when that is not known.
     pub(crate) fn identity(&self) -> Option<&str> {
         self.identity.as_deref()
+    }
+
+    /// Whether it costs nothing to ask it, and every thread may.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.is_linked
     }
 
     /// Why it can't be used, if it can't.
@@ -95,6 +119,20 @@ impl Kind {
         self.call("in `plan`", |kind| kind.plan(target, context))
             .unwrap_or_else(|problem| Err(vec![problem]))
             .map_err(|problems| self.with_reason(problems, "in `plan`"))
+    }
+
+    /// Validates and plans several targets with one call; none when they are to be asked for one
+    /// by one. So they are when the call fails: whose fault it is comes out then.
+    pub(crate) fn prepare(&self, batch: &Batch<'_>) -> Option<Vec<Prepared>> {
+        let prepared = self
+            .call("in `prepare`", |kind| kind.prepare(batch))
+            .ok()??;
+        let of_each = prepared.into_iter().map(|Prepared { problems, plan }| {
+            let with_reason = |problems| self.with_reason(problems, "in `plan`");
+            let plan = plan.map(|plan| plan.map_err(with_reason));
+            Prepared { problems, plan }
+        });
+        Some(of_each.collect())
     }
 
     pub(crate) fn run(

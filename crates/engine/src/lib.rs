@@ -5,6 +5,7 @@
 mod action_graph;
 mod action_job;
 mod api;
+mod batches;
 mod build;
 mod check;
 mod clean;
@@ -15,6 +16,7 @@ mod event;
 mod executor;
 mod explain;
 mod exports;
+mod foresight;
 mod graph;
 mod guard;
 mod index;
