@@ -226,3 +226,6 @@ impl BatchHost for Hosts<'_, '_> {
         self.cancel.is_cancelled()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,3 +190,78 @@ fn ahead(question: &Question, project: &Project, cancel: &CancellationToken) -> 
         _ => Ahead::Nothing,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use synth_core::{SourceFiles, ToolRequest};
+
+    use super::*;
+
+    #[test]
+    fn questions_are_those_of_another_target_below_its_own_sources() {
+        let path = |path: &str| ProjectPath::parse(path).unwrap();
+        let files = |root| SourceFiles::below(path(root)).include(["*.txt"]);
+        let tool = Question::Tool(ToolRequest::named("cc"));
+        for (source_path, question, expected) in [
+            (
+                "a/b",
+                Question::Read(path("a/b/x")),
+                Question::Read(path("c/x")),
+            ),
+            (
+                "a/b",
+                Question::Kind(path("a/b")),
+                Question::Kind(path("c")),
+            ),
+            (
+                "a/b",
+                Question::Link(path("a/x")),
+                Question::Link(path("a/x")),
+            ),
+            (
+                "a/b",
+                Question::Kind(path("a/bc")),
+                Question::Kind(path("a/bc")),
+            ),
+            ("", Question::Kind(path("x")), Question::Kind(path("c/x"))),
+            (
+                "a",
+                Question::Files(files("a/b")),
+                Question::Files(files("c/b")),
+            ),
+            (
+                "a",
+                Question::Directories(files("b")),
+                Question::Directories(files("b")),
+            ),
+            ("a", tool.clone(), tool),
+        ] {
+            let template = Template::of(&question, &path(source_path));
+            assert_eq!(template.at(&path("c")), Some(expected));
+            assert_eq!(template.at(&path(source_path)), Some(question));
+        }
+    }
+
+    #[test]
+    fn what_few_have_asked_is_not_expected() {
+        let target = |name: &str| TargetSpec::new(name, "k", ProjectPath::parse(name).unwrap());
+        let targets = [target("a"), target("b"), target("c")];
+        let asked = targets.iter().enumerate().map(|(place, target)| {
+            let of = |name| Question::Kind(target.source_path.join(name).unwrap());
+            let mut questions = vec![of("all")];
+            questions.extend((place > 0).then(|| of("most")));
+            questions.extend((place > 1).then(|| of("one")));
+            (target, questions)
+        });
+        let mut foresight = Foresight::default();
+        foresight.learn(&asked.collect::<Vec<_>>());
+        let directory = tempfile::tempdir().unwrap();
+        let project = Project::at(directory.path().to_owned());
+        let next = target("d");
+        let foreseen = foresight.answers(&[&next, &next], &project, &CancellationToken::new());
+        let questions = foreseen.answers.iter();
+        let questions: Vec<&str> = questions.map(|known| known.question.text()).collect();
+        assert_eq!(questions, ["\"d/all\"", "\"d/most\""]);
+        assert_eq!(foreseen.answered.len(), 2);
+    }
+}

@@ -253,15 +253,16 @@ impl<C: Channel> RemoteTarget<C> {
         }
     }
 
-    /// What a plugin says of one target of a batch.
-    fn prepared(&self, answer: TargetAnswer) -> Prepared {
+    /// What a plugin says of one target of a batch; none when it is neither a plan nor an error.
+    fn prepared(&self, answer: TargetAnswer) -> Option<Prepared> {
         let settled = self.settled(method::VALIDATE, answer.validate, &INTERFACE_VERSION);
         let problems = settled.unwrap_or_else(|problem| vec![problem]);
         let plan = answer.plan.map(|plan| {
             let settled = self.settled(method::PLAN, plan, &INTERFACE_VERSION);
             settled.map_err(|problem| vec![problem])?.into()
         });
-        Prepared { problems, plan }
+        let says_enough = plan.is_some() || problems.iter().any(Diagnostic::is_error);
+        says_enough.then_some(Prepared { problems, plan })
     }
 
     fn fault(&self, code: &str, message: String) -> Diagnostic {
@@ -333,7 +334,7 @@ impl<C: Channel> BuildTarget for RemoteTarget<C> {
         answers
             .map(|(target, answer)| {
                 let is_told = batch.host.used(target, &answer.used);
-                is_told.then(|| self.prepared(answer))
+                self.prepared(answer).filter(|_| is_told)
             })
             .collect()
     }
