@@ -1,11 +1,11 @@
-//! Asks one kind for the plans of many targets: of a plugin the first by itself, then several with
-//! each call, for which what they will ask is answered ahead; of a kind that is linked in each by
-//! itself, on all processors.
+//! Asks one kind for the plans of many targets. A kind that is linked in is asked for each by itself,
+//! a plugin for the first, and then for several with each call, what they will ask answered ahead.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
-use synth_core::protocol::{Batch, BatchHost, Prepared};
+use synth_core::protocol::{Batch, BatchHost, Batching, Prepared};
 use synth_core::{Diagnostic, PlanContext, TargetSpec};
 use tokio_util::sync::CancellationToken;
 
@@ -48,15 +48,15 @@ struct Asked<'a> {
 impl<'a> Asking<'a> {
     /// What comes of each target, in their order; of fewer when it is cancelled.
     pub(crate) fn ask(&self, targets: &[&'a TargetSpec]) -> Vec<Outcome> {
-        if self.kind.is_linked() {
-            let all = targets.par_iter();
-            let outcomes: Vec<Option<Outcome>> = all.map(|target| self.one(target)).collect();
-            return outcomes.into_iter().map_while(|outcome| outcome).collect();
-        }
-        match targets {
-            [] => Vec::new(),
-            [target] => self.one(target).into_iter().collect(),
-            [first, rest @ ..] => self.in_batches(first, rest),
+        match (self.kind.batching(), targets) {
+            (Batching::None, targets) => {
+                let all = targets.par_iter();
+                let outcomes: Vec<Option<Outcome>> = all.map(|target| self.one(target)).collect();
+                outcomes.into_iter().map_while(|outcome| outcome).collect()
+            }
+            (Batching::Parallel, [first, rest @ ..]) => self.in_parallel(first, rest),
+            (Batching::Serial, [first, rest @ ..]) => self.in_turn(first, rest),
+            (_, []) => Vec::new(),
         }
     }
 
@@ -78,17 +78,67 @@ impl<'a> Asking<'a> {
         }
     }
 
-    fn in_batches(&self, first: &'a TargetSpec, targets: &[&'a TargetSpec]) -> Vec<Outcome> {
+    /// The first target by itself; what the others are likely to ask, and how many take
+    /// [`BATCH_TIME`].
+    fn begin(&self, first: &'a TargetSpec) -> (Asked<'a>, Foresight, usize) {
         let started = Instant::now();
-        let mut done = vec![self.alone(first)];
+        let asked = self.alone(first);
+        let size = batch_size(1, started.elapsed());
         let mut foresight = Foresight::default();
-        learn(&mut foresight, &done);
-        let mut size = batch_size(1, started.elapsed()).min(FIRST_BATCH);
-        let (mut batch, mut rest) = begin(targets, size);
+        learn(&mut foresight, std::slice::from_ref(&asked));
+        (asked, foresight, size)
+    }
+
+    /// Batches on all processors, as many as keep them at work to the end.
+    fn in_parallel(&self, first: &'a TargetSpec, targets: &[&'a TargetSpec]) -> Vec<Outcome> {
+        const BATCHES_OF_EACH: usize = 2;
+        if self.cancel.is_cancelled() {
+            return Vec::new();
+        }
+        let (first, foresight, size) = self.begin(first);
+        let even = targets
+            .len()
+            .div_ceil(rayon::current_num_threads() * BATCHES_OF_EACH);
+        let is_able = AtomicBool::new(true);
+        let batches = targets.par_chunks(even.clamp(1, size)).map(|batch| {
+            if is_able.load(Ordering::Relaxed) && !self.cancel.is_cancelled() {
+                let foreseen = foresight.clone().answers(batch, self.project, self.cancel);
+                if let Some(asked) = self.prepare(batch, &foreseen) {
+                    return (batch.len(), self.finish_all(asked));
+                }
+                is_able.store(false, Ordering::Relaxed);
+            }
+            (batch.len(), self.one_by_one(batch.iter().copied()))
+        });
+        let batches: Vec<(usize, Vec<Outcome>)> = batches.collect();
+        let mut outcomes = vec![self.finish(first)];
+        for (targets, batch) in batches {
+            let is_cut = batch.len() < targets;
+            outcomes.extend(batch);
+            if is_cut {
+                break;
+            }
+        }
+        outcomes
+    }
+
+    fn one_by_one(&self, targets: impl Iterator<Item = &'a TargetSpec>) -> Vec<Outcome> {
+        targets.map_while(|target| self.one(target)).collect()
+    }
+
+    /// Batches one after the other; while the kind is at work on one, the last one is finished, and
+    /// what the next one will ask is answered.
+    fn in_turn(&self, first: &'a TargetSpec, targets: &[&'a TargetSpec]) -> Vec<Outcome> {
+        if self.cancel.is_cancelled() {
+            return Vec::new();
+        }
+        let (first, mut foresight, size) = self.begin(first);
+        let (mut done, mut size) = (vec![first], size.min(FIRST_BATCH));
+        let (mut batch, mut rest) = split(targets, size);
         let mut foreseen = foresight.answers(batch, self.project, self.cancel);
         let mut outcomes = Vec::with_capacity(targets.len() + 1);
         while !batch.is_empty() && !self.cancel.is_cancelled() {
-            let (next, later) = begin(rest, size);
+            let (next, later) = split(rest, size);
             let started = Instant::now();
             let (prepared, (finished, ahead)) = rayon::join(
                 || self.prepare(batch, &foreseen),
@@ -185,7 +235,7 @@ fn learn(foresight: &mut Foresight, asked: &[Asked<'_>]) {
 }
 
 /// The first of them, at most so many, and the others.
-fn begin<T>(all: &[T], most: usize) -> (&[T], &[T]) {
+fn split<T>(all: &[T], most: usize) -> (&[T], &[T]) {
     all.split_at_checked(most).unwrap_or((all, &[]))
 }
 

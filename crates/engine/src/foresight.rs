@@ -54,7 +54,7 @@ impl Template {
 }
 
 /// What targets of a kind are expected to ask.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Foresight {
     templates: Vec<Template>,
     /// Questions with long answers.

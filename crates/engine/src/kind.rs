@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use synth_core::protocol::{Batch, Prepared};
+use synth_core::protocol::{Batch, Batching, Prepared};
 use synth_core::{
     BuildTarget, Concern, Detection, Diagnostic, Native, NativeOutcome, Plan, PlanContext,
     ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec,
@@ -17,12 +17,10 @@ pub struct Kind {
     target: Result<Arc<dyn BuildTarget>, Diagnostic>,
     description: TargetDescription,
     identity: Option<String>,
-    is_linked: bool,
 }
 
 impl Kind {
-    /// A kind that is linked in.
-    pub(crate) fn linked(
+    pub(crate) fn new(
         target: Arc<dyn BuildTarget>,
         description: TargetDescription,
         identity: Option<String>,
@@ -31,21 +29,6 @@ impl Kind {
             target: Ok(target),
             description,
             identity,
-            is_linked: true,
-        }
-    }
-
-    /// A kind whose code is elsewhere.
-    pub(crate) fn remote(
-        target: Arc<dyn BuildTarget>,
-        description: TargetDescription,
-        identity: String,
-    ) -> Self {
-        Self {
-            target: Ok(target),
-            description,
-            identity: Some(identity),
-            is_linked: false,
         }
     }
 
@@ -66,7 +49,6 @@ impl Kind {
             target: Err(problem),
             description,
             identity: None,
-            is_linked: true,
         }
     }
 
@@ -81,9 +63,10 @@ impl Kind {
         self.identity.as_deref()
     }
 
-    /// Whether it costs nothing to ask it, and every thread may.
-    pub(crate) fn is_linked(&self) -> bool {
-        self.is_linked
+    /// How it is best asked for several targets.
+    pub(crate) fn batching(&self) -> Batching {
+        let batching = self.call("in `batching`", |kind| kind.batching());
+        batching.unwrap_or_default()
     }
 
     /// Why it can't be used, if it can't.

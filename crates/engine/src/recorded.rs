@@ -116,6 +116,9 @@ struct State {
     dialogue: Vec<Answered>,
     /// Where each question stands in the dialogue.
     known: HashMap<Question, usize>,
+    /// Lists, which are long work, for when they are asked for again: a target's validation and
+    /// its plan belong to one look at the project.
+    lists: HashMap<Question, Result<Vec<String>, PlanError>>,
     /// Something can't be written down, or was answered in two ways.
     unreliable: bool,
 }
@@ -153,6 +156,21 @@ impl<'a> Recorder<'a> {
         self.keep(question, Some(answer));
     }
 
+    fn list(
+        &self,
+        question: Question,
+        list: impl FnOnce(&Project) -> Result<Vec<String>, PlanError>,
+    ) -> Result<Vec<String>, PlanError> {
+        if let Some(known) = self.state.borrow().lists.get(&question) {
+            return known.clone();
+        }
+        let answer = list(self.project);
+        self.keep(question.clone(), digest_of(&answer));
+        let lists = &mut self.state.borrow_mut().lists;
+        lists.insert(question, answer.clone());
+        answer
+    }
+
     fn keep(&self, question: Question, answer: Option<String>) {
         let state = &mut *self.state.borrow_mut();
         let Some(answer) = answer else {
@@ -186,15 +204,15 @@ impl PlanContext for Recorder<'_> {
     }
 
     fn files(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
-        let answer = self.project.files(files);
-        self.keep(Question::Files(files.clone()), digest_of(&answer));
-        answer
+        self.list(Question::Files(files.clone()), |project| {
+            project.files(files)
+        })
     }
 
     fn directories(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
-        let answer = self.project.directories(files);
-        self.keep(Question::Directories(files.clone()), digest_of(&answer));
-        answer
+        self.list(Question::Directories(files.clone()), |project| {
+            project.directories(files)
+        })
     }
 
     fn link(&self, path: &ProjectPath) -> Result<Option<String>, PlanError> {

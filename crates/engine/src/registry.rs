@@ -35,7 +35,7 @@ impl Registry {
         match describe(target.as_ref()) {
             Ok(description) => {
                 let identity = self.executable.get_or_init(executable_identity).clone();
-                self.add(Kind::linked(target, description, identity));
+                self.add(Kind::new(target, description, identity));
             }
             Err(problem) => self.faults.push(problem),
         }
@@ -54,7 +54,7 @@ impl Registry {
         description: TargetDescription,
         identity: String,
     ) -> Self {
-        self.add(Kind::remote(target, description, identity));
+        self.add(Kind::new(target, description, Some(identity)));
         self
     }
 

@@ -10,6 +10,18 @@ use serde_json::value::RawValue;
 use super::{Answer, Outcome};
 use crate::{Diagnostic, Plan, PlanContext, TargetSpec};
 
+/// How a kind is best asked for the plans of several targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Batching {
+    /// Each target by itself, on all processors.
+    #[default]
+    None,
+    /// Several with each call, and calls on all processors.
+    Parallel,
+    /// Several with each call, one call after the other.
+    Serial,
+}
+
 /// Targets of one kind to validate and plan, as the host has them.
 pub struct Batch<'a> {
     /// The targets.

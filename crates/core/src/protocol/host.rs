@@ -9,7 +9,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Ask, Batch, Outcome, PrepareRequest, Prepared, RunRequest, TargetAnswer,
+    Answer, Ask, Batch, Batching, Outcome, PrepareRequest, Prepared, RunRequest, TargetAnswer,
     TargetQuestion, host_method, method, reply, written,
 };
 use crate::{
@@ -25,6 +25,11 @@ pub trait Channel: Send + Sync {
     /// # Errors
     /// When there is no answer: the plugin can't be opened, or ended.
     fn call(&self, method: &str, request: &str, host: &HostSide<'_>) -> Result<String, Diagnostic>;
+
+    /// How several targets go over it.
+    fn batching(&self) -> Batching {
+        Batching::Serial
+    }
 }
 
 /// What the host does for the method that is called.
@@ -315,6 +320,10 @@ impl<C: Channel> BuildTarget for RemoteTarget<C> {
         let answer: Result<Outcome<Plan>, Diagnostic> =
             self.put(method::PLAN, target, &HostSide::Plan(context), None);
         answer.map_err(|problem| vec![problem])?.into()
+    }
+
+    fn batching(&self) -> Batching {
+        self.channel.batching()
     }
 
     fn prepare(&self, batch: &Batch<'_>) -> Option<Vec<Prepared>> {

@@ -29,7 +29,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Diagnostic, Native, PlanError};
 
 pub use batch::{
-    Batch, BatchHost, Json, KnownAnswer, PrepareRequest, Prepared, TargetAnswer, TargetQuestion,
+    Batch, BatchHost, Batching, Json, KnownAnswer, PrepareRequest, Prepared, TargetAnswer,
+    TargetQuestion,
 };
 pub use host::{Channel, HostSide, PluginName, RemoteTarget};
 pub use plugin::{answer, describe_panic};

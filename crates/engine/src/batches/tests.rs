@@ -95,6 +95,7 @@ enum Guest {
 /// A kind at the other end of a channel, and what went over it.
 struct Loopback {
     guest: Guest,
+    batching: Batching,
     calls: Arc<Mutex<Vec<String>>>,
     asked: Arc<AtomicUsize>,
 }
@@ -120,7 +121,13 @@ impl Channel for Loopback {
             Guest::Lying => Ok(answer.replace("\"used\":[", "\"used\":[4000000000,")),
         }
     }
+
+    fn batching(&self) -> Batching {
+        self.batching
+    }
 }
+
+const WAYS: [Batching; 2] = [Batching::Serial, Batching::Parallel];
 
 /// A project, and how its targets are asked for.
 struct Scene {
@@ -155,17 +162,18 @@ impl Scene {
     }
 
     fn linked() -> Kind {
-        Kind::linked(Arc::new(Curious), Curious.describe(), Some("same".into()))
+        Kind::new(Arc::new(Curious), Curious.describe(), Some("same".into()))
     }
 
-    fn remote(&self, guest: Guest) -> Kind {
+    fn remote(&self, guest: Guest, batching: Batching) -> Kind {
         let loopback = Loopback {
             guest,
+            batching,
             calls: Arc::clone(&self.calls),
             asked: Arc::clone(&self.asked),
         };
         let remote = RemoteTarget::new(loopback, Curious.describe());
-        Kind::remote(Arc::new(remote), Curious.describe(), "same".into())
+        Kind::new(Arc::new(remote), Curious.describe(), Some("same".into()))
     }
 
     /// What comes of the targets, and what is kept of them.
@@ -247,29 +255,34 @@ fn however_a_kind_is_asked_the_plans_and_their_reasons_are_the_same() {
             Guest::Forgetful,
             Guest::Lying,
         ] {
-            let (told, kept) = scene.told(&scene.remote(guest));
-            assert_eq!(told, expected.0);
-            assert_eq!(kept, expected.1);
+            for batching in WAYS {
+                let (told, kept) = scene.told(&scene.remote(guest, batching));
+                assert_eq!(told, expected.0);
+                assert_eq!(kept, expected.1);
+            }
         }
     }
 }
 
 #[test]
 fn targets_that_are_alike_ask_nothing_after_the_first() {
-    let scene = Scene::new(&[""; 30]);
-    scene.told(&scene.remote(Guest::Able));
-    let first = 7;
-    assert_eq!(scene.asked.load(Ordering::Relaxed), first);
-    let calls = scene.calls();
-    assert_eq!((calls["validate"], calls["plan"]), (1, 1));
-    assert!(calls["prepare"] < 10, "{calls:?}");
+    for batching in WAYS {
+        let scene = Scene::new(&[""; 30]);
+        scene.told(&scene.remote(Guest::Able, batching));
+        let first = 7;
+        assert_eq!(scene.asked.load(Ordering::Relaxed), first);
+        let calls = scene.calls();
+        assert_eq!((calls["validate"], calls["plan"]), (1, 1));
+        let most = 2 * rayon::current_num_threads().max(4);
+        assert!(calls["prepare"] <= most, "{calls:?}");
+    }
 }
 
 #[test]
 fn one_call_that_fails_is_the_last_of_its_kind() {
     for guest in [Guest::Old, Guest::Fragile, Guest::Lying] {
         let scene = Scene::new(&[""; 20]);
-        scene.told(&scene.remote(guest));
+        scene.told(&scene.remote(guest, Batching::Serial));
         let calls = scene.calls();
         assert_eq!((calls["prepare"], calls["plan"]), (1, 20), "{calls:?}");
     }
@@ -281,7 +294,8 @@ fn a_panic_costs_one_target() {
     does[1] = "panic in validate";
     does[2] = "panic in plan";
     let scene = Scene::new(&does);
-    let (outcomes, _) = scene.ask(&scene.remote(Guest::Able), &CancellationToken::new());
+    let remote = scene.remote(Guest::Able, Batching::Parallel);
+    let (outcomes, _) = scene.ask(&remote, &CancellationToken::new());
     for (place, method) in [(1, "validate"), (2, "plan")] {
         let problem = outcomes[place].as_ref().unwrap_err().last().unwrap();
         assert_eq!(
@@ -299,19 +313,20 @@ fn who_is_cancelled_asks_and_keeps_nothing_more() {
     let scene = Scene::new(&[""; 20]);
     let cancel = CancellationToken::new();
     cancel.cancel();
-    for kind in [Scene::linked(), scene.remote(Guest::Able)] {
+    let remote = |batching| scene.remote(Guest::Able, batching);
+    for kind in WAYS.map(remote).into_iter().chain([Scene::linked()]) {
         let (outcomes, kept) = scene.ask(&kind, &cancel);
-        assert!(outcomes.len() < 2, "{outcomes:?}");
+        assert!(outcomes.is_empty(), "{outcomes:?}");
         assert_eq!(kept, Kept::new());
     }
-    assert!(!scene.calls().contains_key("prepare"));
+    assert_eq!(scene.calls(), BTreeMap::new());
 }
 
 #[test]
 fn the_host_knows_which_target_asks() {
     let does = ["", "", "look elsewhere", "look elsewhere"];
     let scene = Scene::new(&does);
-    let (_, kept) = scene.told(&scene.remote(Guest::Able));
+    let (_, kept) = scene.told(&scene.remote(Guest::Able, Batching::Serial));
     let asked = kept.values().filter(|record| {
         // What it is told is part of the plan of nobody else.
         record.contains(r#"{"read":"elsewhere.txt"}"#)

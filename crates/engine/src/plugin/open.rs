@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use synth_core::abi::LoadedPlugin;
-use synth_core::protocol::{Channel, HostSide, RemoteTarget, method};
+use synth_core::protocol::{Batching, Channel, HostSide, RemoteTarget, method};
 use synth_core::{BuildTarget, Concern, Diagnostic};
 
 use super::index::FileState;
@@ -128,6 +128,10 @@ impl Channel for Inside {
             Ok(plugin) => Ok(plugin.call(method, request, host)),
             Err(problem) => Err((**problem).clone()),
         }
+    }
+
+    fn batching(&self) -> Batching {
+        Batching::Parallel
     }
 }
 
