@@ -41,7 +41,10 @@ impl BuildTarget for Curious {
                 return vec![Diagnostic::warning("curious.elsewhere", text)];
             }
             "look for long" => drop(context.read(&path("long.txt"))),
-            "stop" => context.is_cancelled().then_some(()).unwrap_or_default(),
+            "wonder" => {
+                let wanted = format!("{}", context.is_cancelled());
+                return vec![Diagnostic::warning("curious.cancelled", wanted)];
+            }
             _ => {}
         }
         let text = context.read_text(&path("in.txt"));
@@ -226,6 +229,7 @@ fn mixed() -> Vec<&'static str> {
         (20, "err"),
         (21, "look for long"),
         (25, "give no reason"),
+        (26, "wonder"),
     ] {
         does[place] = odd;
     }
