@@ -354,7 +354,8 @@ fn an_undeclared_file_read_at_plan_time() {
     "#);
 }
 
-/// What a plugin that behaves does, in a process of its own and in synth's.
+/// What a plugin that behaves does, in a process of its own and in synth's. It does not know how to
+/// prepare several targets with one call, as one of an older version would not.
 #[test]
 fn a_plugin_of_a_newer_minor_version_is_used_with_what_both_know() {
     for isolation in ["process", "none"] {
@@ -362,7 +363,9 @@ fn a_plugin_of_a_newer_minor_version_is_used_with_what_both_know() {
             "synth.toml",
             format!(
                 "[plugins]\nnewer-minor = {{ isolation = \"{isolation}\" }}\n\n\
-                 [targets.made]\ntype = \"newer-minor\"\n"
+                 [targets.made]\ntype = \"newer-minor\"\n\n\
+                 [targets.too]\ntype = \"newer-minor\"\n\n\
+                 [targets.three]\ntype = \"newer-minor\"\n"
             ),
         )]);
         let directory = directory_with(&workspace, &["newer-minor"]);
@@ -372,7 +375,10 @@ fn a_plugin_of_a_newer_minor_version_is_used_with_what_both_know() {
             directory.as_os_str(),
         ]);
         run.succeeded();
-        assert_eq!(workspace.read("dist/made/made.txt"), "made\n");
+        for target in ["made", "too", "three"] {
+            let made = workspace.read(&format!("dist/{target}/made.txt"));
+            assert_eq!(made, "made\n");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::protocol::{Batch, Batching, Prepared};
 use crate::{
     Diagnostic, Native, NativeOutcome, Plan, PlanContext, ProjectPath, Requirement, RunContext,
 };
@@ -35,6 +36,20 @@ pub trait BuildTarget: Send + Sync {
     /// The problems that leave no plan.
     fn plan(&self, target: &TargetSpec, context: &dyn PlanContext)
     -> Result<Plan, Vec<Diagnostic>>;
+
+    /// How it is best asked for several targets. Only to a kind whose code is elsewhere, as a
+    /// plugin's is for its host, does one call cost less than many: all others leave this and
+    /// [`BuildTarget::prepare`] as they are.
+    fn batching(&self) -> Batching {
+        Batching::None
+    }
+
+    /// Validates several targets, and plans those without errors, with one call. None when that
+    /// is to be done one by one.
+    fn prepare(&self, batch: &Batch<'_>) -> Option<Vec<Prepared>> {
+        let _ = batch;
+        None
+    }
 
     /// Runs a native action of one of its plans.
     ///

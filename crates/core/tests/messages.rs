@@ -126,8 +126,10 @@ fn holds(written: &Value, released: &Value, at: &str) -> Result<(), String> {
     }
 }
 
-/// Keys whose values have keys of the user's or the plugin's own choice.
-const MAPS: [&str; 5] = [
+/// Keys whose values have keys of the user's or the plugin's own choice, or are another message's.
+const MAPS: [&str; 7] = [
+    "question",
+    "answer",
     "environment",
     "settings",
     "parameters",

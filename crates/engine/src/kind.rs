@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use synth_core::protocol::{Batch, Batching, Prepared};
 use synth_core::{
     BuildTarget, Concern, Detection, Diagnostic, Native, NativeOutcome, Plan, PlanContext,
     ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec,
@@ -62,6 +63,12 @@ impl Kind {
         self.identity.as_deref()
     }
 
+    /// How it is best asked for several targets.
+    pub(crate) fn batching(&self) -> Batching {
+        let batching = self.call("in `batching`", |kind| kind.batching());
+        batching.unwrap_or_default()
+    }
+
     /// Why it can't be used, if it can't.
     #[must_use]
     pub fn problem(&self) -> Option<&Diagnostic> {
@@ -95,6 +102,20 @@ impl Kind {
         self.call("in `plan`", |kind| kind.plan(target, context))
             .unwrap_or_else(|problem| Err(vec![problem]))
             .map_err(|problems| self.with_reason(problems, "in `plan`"))
+    }
+
+    /// Validates and plans several targets with one call; none when they are to be asked for one
+    /// by one. So they are when the call fails: whose fault it is comes out then.
+    pub(crate) fn prepare(&self, batch: &Batch<'_>) -> Option<Vec<Prepared>> {
+        let prepared = self
+            .call("in `prepare`", |kind| kind.prepare(batch))
+            .ok()??;
+        let of_each = prepared.into_iter().map(|Prepared { problems, plan }| {
+            let with_reason = |problems| self.with_reason(problems, "in `plan`");
+            let plan = plan.map(|plan| plan.map_err(with_reason));
+            Prepared { problems, plan }
+        });
+        Some(of_each.collect())
     }
 
     pub(crate) fn run(

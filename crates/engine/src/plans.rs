@@ -1,16 +1,18 @@
 //! Asks the target kinds: every problem of every target, and a plan for each target that has none.
 //! Says which problems are a kind's own, so that they cost no other target.
 
+use rayon::prelude::*;
 use synth_core::{Concern, Diagnostic, Plan, PlanContext, TargetSpec};
 use tokio_util::sync::CancellationToken;
 
 use crate::Registry;
+use crate::batches::{Asking, Outcome};
 use crate::config::Pipeline;
 use crate::kind::Kind;
 use crate::plan_cache::{PlanCache, Planned};
 use crate::plan_check::check;
 use crate::project::Project;
-use crate::recorded::{Dialogue, Recorder};
+use crate::recorded::Dialogue;
 
 /// What a target's kind has to say of it, each problem at its place.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +25,8 @@ pub(crate) struct Answer {
     pub(crate) dialogue: Option<Dialogue>,
 }
 
-/// Asks for targets of a pipeline, in the given order, until it is cancelled. A plan that `cache`
-/// knows is not asked for.
+/// Asks for targets of a pipeline, until it is cancelled; the answers are in the given order. A plan
+/// that `cache` knows is not asked for.
 pub(crate) fn ask(
     pipeline: &Pipeline,
     targets: &[&TargetSpec],
@@ -33,37 +35,94 @@ pub(crate) fn ask(
     cache: Option<&PlanCache>,
     cancel: &CancellationToken,
 ) -> Vec<Answer> {
-    let targets = targets.iter();
-    targets
-        .take_while(|_| !cancel.is_cancelled())
-        .map(|target| {
-            let planned = match registry.kind(&target.kind) {
-                Some(kind) => planned(target, kind, project, cache, cancel),
-                None => Err(vec![no_kind(target)]),
-            };
-            let locate = |problems: Vec<Diagnostic>| {
-                let problems = problems.into_iter();
-                problems
-                    .map(|problem| located(pipeline, target, problem))
-                    .collect()
-            };
-            match planned {
-                Ok((Planned { warnings, mut plan }, dialogue)) => {
-                    plan.warnings = locate(plan.warnings);
-                    Answer {
-                        problems: locate(warnings),
-                        plan: Some(plan),
-                        dialogue,
-                    }
-                }
-                Err(problems) => Answer {
-                    problems: locate(problems),
-                    plan: None,
-                    dialogue: None,
-                },
-            }
+    let mut outcomes: Vec<Option<Outcome>> = targets
+        .par_iter()
+        .map(|target| match registry.kind(&target.kind) {
+            _ if cancel.is_cancelled() => None,
+            Some(kind) => recalled(target, kind, project, cache?).map(Ok),
+            None => Some(Err(vec![no_kind(target)])),
         })
+        .collect();
+    for (kind, places) in unanswered(targets, registry, &outcomes) {
+        let asking = Asking {
+            kind,
+            project,
+            cache,
+            cancel,
+        };
+        let asked = places.iter().filter_map(|place| targets.get(*place));
+        let asked: Vec<&TargetSpec> = asked.copied().collect();
+        for (place, outcome) in places.into_iter().zip(asking.ask(&asked)) {
+            if let Some(unknown) = outcomes.get_mut(place) {
+                *unknown = Some(outcome);
+            }
+        }
+    }
+    let known = targets.iter().zip(outcomes);
+    known
+        .map_while(|(target, outcome)| Some(answer(pipeline, target, outcome?)))
         .collect()
+}
+
+/// The plan of an earlier build that is still the one that the kind would make.
+fn recalled(
+    target: &TargetSpec,
+    kind: &Kind,
+    project: &Project,
+    cache: &PlanCache,
+) -> Option<(Planned, Option<Dialogue>)> {
+    let (Planned { warnings, plan }, dialogue) = cache.recall(target, kind, project)?;
+    let plan = check(target, kind.description(), plan).ok()?;
+    Some((Planned { warnings, plan }, Some(dialogue)))
+}
+
+/// The places of targets without an outcome, by their kinds, in the given order.
+fn unanswered<'a>(
+    targets: &[&TargetSpec],
+    registry: &'a Registry,
+    outcomes: &[Option<Outcome>],
+) -> Vec<(&'a Kind, Vec<usize>)> {
+    let mut kinds: Vec<(&str, &Kind, Vec<usize>)> = Vec::new();
+    let targets = targets.iter().zip(outcomes).enumerate();
+    for (place, (target, _)) in targets.filter(|(_, (_, outcome))| outcome.is_none()) {
+        let name = target.kind.as_str();
+        match kinds.iter_mut().find(|(known, _, _)| *known == name) {
+            Some((_, _, places)) => places.push(place),
+            None => {
+                let kind = registry
+                    .kind(name)
+                    .map(|kind| (name, kind.as_ref(), vec![place]));
+                kinds.extend(kind);
+            }
+        }
+    }
+    let kinds = kinds.into_iter();
+    kinds.map(|(_, kind, places)| (kind, places)).collect()
+}
+
+/// What came of a target, each problem at its place.
+fn answer(pipeline: &Pipeline, target: &TargetSpec, outcome: Outcome) -> Answer {
+    let locate = |problems: Vec<Diagnostic>| {
+        let problems = problems.into_iter();
+        problems
+            .map(|problem| located(pipeline, target, problem))
+            .collect()
+    };
+    match outcome {
+        Ok((Planned { warnings, mut plan }, dialogue)) => {
+            plan.warnings = locate(plan.warnings);
+            Answer {
+                problems: locate(warnings),
+                plan: Some(plan),
+                dialogue,
+            }
+        }
+        Err(problems) => Answer {
+            problems: locate(problems),
+            plan: None,
+            dialogue: None,
+        },
+    }
 }
 
 /// Every problem that the kinds see in their targets.
@@ -107,46 +166,6 @@ pub(crate) fn located(pipeline: &Pipeline, target: &TargetSpec, problem: Diagnos
         problem
     };
     pipeline.locate(&target.name, problem)
-}
-
-fn planned(
-    target: &TargetSpec,
-    kind: &Kind,
-    project: &Project,
-    cache: Option<&PlanCache>,
-    cancel: &CancellationToken,
-) -> Result<(Planned, Option<Dialogue>), Vec<Diagnostic>> {
-    let known = cache.and_then(|cache| cache.recall(target, kind, project));
-    if let Some((Planned { warnings, plan }, dialogue)) = known
-        && let Ok(plan) = check(target, kind.description(), plan)
-    {
-        return Ok((Planned { warnings, plan }, Some(dialogue)));
-    }
-    let context = Recorder::new(project, cancel);
-    let mut problems = kind.validate(target, &context);
-    if problems.iter().any(Diagnostic::is_error) {
-        return Err(problems);
-    }
-    let plan = kind.plan(target, &context);
-    match plan.and_then(|plan| check(target, kind.description(), plan)) {
-        Ok(plan) => {
-            let planned = Planned {
-                warnings: problems,
-                plan,
-            };
-            // A plan that was given up half way is none for the next build.
-            let cache = cache.filter(|_| !cancel.is_cancelled());
-            let dialogue = context.into_dialogue();
-            if let (Some(cache), Some(dialogue)) = (cache, &dialogue) {
-                cache.keep(target, kind, dialogue, &planned);
-            }
-            Ok((planned, dialogue))
-        }
-        Err(found) => {
-            problems.extend(found);
-            Err(problems)
-        }
-    }
 }
 
 fn no_kind(target: &TargetSpec) -> Diagnostic {

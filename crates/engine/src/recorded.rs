@@ -58,6 +58,31 @@ impl Dialogue {
 }
 
 impl Question {
+    /// The path it is about; none when it is about none of the project.
+    pub(crate) fn path(&self) -> Option<&ProjectPath> {
+        match self {
+            Self::Read(path) | Self::Kind(path) | Self::Link(path) => Some(path),
+            Self::Files(files) | Self::Directories(files) => Some(&files.root),
+            Self::Tool(_) => None,
+        }
+    }
+
+    /// The same question about another path.
+    pub(crate) fn about(&self, path: ProjectPath) -> Self {
+        let files = |files: &SourceFiles| SourceFiles {
+            root: path.clone(),
+            ..files.clone()
+        };
+        match self {
+            Self::Read(_) => Self::Read(path),
+            Self::Kind(_) => Self::Kind(path),
+            Self::Files(other) => Self::Files(files(other)),
+            Self::Directories(other) => Self::Directories(files(other)),
+            Self::Link(_) => Self::Link(path),
+            Self::Tool(request) => Self::Tool(request.clone()),
+        }
+    }
+
     /// The digest of the project's answer.
     pub(crate) fn put(&self, project: &Project) -> Option<String> {
         match self {
@@ -91,6 +116,9 @@ struct State {
     dialogue: Vec<Answered>,
     /// Where each question stands in the dialogue.
     known: HashMap<Question, usize>,
+    /// Lists, which are long work, for when they are asked for again: a target's validation and
+    /// its plan belong to one look at the project.
+    lists: HashMap<Question, Result<Vec<String>, PlanError>>,
     /// Something can't be written down, or was answered in two ways.
     unreliable: bool,
 }
@@ -106,8 +134,41 @@ impl<'a> Recorder<'a> {
 
     /// Everything that was asked; none when it can't be relied on.
     pub(crate) fn into_dialogue(self) -> Option<Dialogue> {
-        let state = self.state.into_inner();
-        (!state.unreliable).then_some(Dialogue(state.dialogue))
+        self.take().map(Dialogue)
+    }
+
+    /// The questions asked so far.
+    pub(crate) fn questions(&self) -> Vec<Question> {
+        let state = self.state.borrow();
+        let dialogue = state.dialogue.iter();
+        dialogue.map(|answered| answered.question.clone()).collect()
+    }
+
+    /// Everything that was asked so far, and leaves nothing; none when it can't be relied on.
+    pub(crate) fn take(&self) -> Option<Vec<Answered>> {
+        let state = self.state.take();
+        (!state.unreliable).then_some(state.dialogue)
+    }
+
+    /// Writes down what was asked in another way, with the digest of its answer.
+    pub(crate) fn note(&self, answered: &Answered) {
+        let Answered { question, answer } = answered.clone();
+        self.keep(question, Some(answer));
+    }
+
+    fn list(
+        &self,
+        question: Question,
+        list: impl FnOnce(&Project) -> Result<Vec<String>, PlanError>,
+    ) -> Result<Vec<String>, PlanError> {
+        if let Some(known) = self.state.borrow().lists.get(&question) {
+            return known.clone();
+        }
+        let answer = list(self.project);
+        self.keep(question.clone(), digest_of(&answer));
+        let lists = &mut self.state.borrow_mut().lists;
+        lists.insert(question, answer.clone());
+        answer
     }
 
     fn keep(&self, question: Question, answer: Option<String>) {
@@ -143,15 +204,15 @@ impl PlanContext for Recorder<'_> {
     }
 
     fn files(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
-        let answer = self.project.files(files);
-        self.keep(Question::Files(files.clone()), digest_of(&answer));
-        answer
+        self.list(Question::Files(files.clone()), |project| {
+            project.files(files)
+        })
     }
 
     fn directories(&self, files: &SourceFiles) -> Result<Vec<String>, PlanError> {
-        let answer = self.project.directories(files);
-        self.keep(Question::Directories(files.clone()), digest_of(&answer));
-        answer
+        self.list(Question::Directories(files.clone()), |project| {
+            project.directories(files)
+        })
     }
 
     fn link(&self, path: &ProjectPath) -> Result<Option<String>, PlanError> {

@@ -46,16 +46,18 @@ const VARIANTS: [Variant; 3] = [
     },
 ];
 
-/// What a run does not find.
+/// What is different for a run from the one before.
 #[derive(Clone, Copy)]
-enum Removed {
-    /// It finds everything.
+enum Different {
+    /// Nothing.
     Nothing,
-    /// The plan of one target.
-    OnePlan,
-    /// All plans.
+    /// One target has one source more or less, whose action's result is known from the run before
+    /// that.
+    OneTarget,
+    /// There are no plans.
     Plans,
-    /// Plans, outputs, results of actions, what is known of the plugin's library.
+    /// There are no plans, no outputs and no results of actions, and nothing is known of the plugin's
+    /// library.
     Everything,
 }
 
@@ -63,8 +65,7 @@ enum Removed {
 struct Scenario {
     name: &'static str,
     command: &'static str,
-    /// What is removed before each run.
-    removed: Removed,
+    different: Different,
     runs: Runs,
 }
 
@@ -77,31 +78,31 @@ const SCENARIOS: [Scenario; 5] = [
     Scenario {
         name: "build without changes",
         command: "build",
-        removed: Removed::Nothing,
+        different: Different::Nothing,
         runs: OFTEN,
     },
     Scenario {
         name: "build with one plan made anew",
         command: "build",
-        removed: Removed::OnePlan,
+        different: Different::OneTarget,
         runs: OFTEN,
     },
     Scenario {
         name: "build with all plans made anew",
         command: "build",
-        removed: Removed::Plans,
+        different: Different::Plans,
         runs: OFTEN,
     },
     Scenario {
         name: "`synth plan`",
         command: "plan",
-        removed: Removed::Nothing,
+        different: Different::Nothing,
         runs: OFTEN,
     },
     Scenario {
         name: "cold build",
         command: "build",
-        removed: Removed::Everything,
+        different: Different::Everything,
         runs: Runs {
             rounds: 10,
             runs: 3,
@@ -183,29 +184,30 @@ impl Bench<'_> {
             .variable("SYNTH_PLUGIN_DIR", "")
     }
 
-    fn remove(variant: &Variant, removed: Removed) -> String {
+    /// The command that makes it so.
+    fn make(variant: &Variant, different: Different) -> String {
         let directory = variant.directory;
-        match removed {
-            Removed::Nothing => "true".to_owned(),
-            // Whichever it is: each target's is in a file of its own.
-            Removed::OnePlan => {
-                format!(r#"sh -c 'set -- {directory}/.synth/plans/*; rm -f "$1"'"#)
+        match different {
+            Different::Nothing => "true".to_owned(),
+            Different::OneTarget => {
+                let source = format!("{directory}/sources/t100/more.txt");
+                format!("sh -c 'rm {source} 2>&- || : >{source}'")
             }
-            Removed::Plans => format!("rm -rf {directory}/.synth/plans"),
-            Removed::Everything => format!("rm -rf {directory}/.synth {directory}/dist cache"),
+            Different::Plans => format!("rm -rf {directory}/.synth/plans {directory}/.synth/index"),
+            Different::Everything => format!("rm -rf {directory}/.synth {directory}/dist cache"),
         }
     }
 
-    fn prepare(&self, variant: &Variant, removed: Removed) -> Result<()> {
-        let remove = Self::remove(variant, removed);
-        let remove = Program::new("sh", ["-c", &remove]).directory(&self.directory);
-        self.shell.demand(&remove)
+    fn prepare(&self, variant: &Variant, different: Different) -> Result<()> {
+        let make = Self::make(variant, different);
+        let make = Program::new("sh", ["-c", &make]).directory(&self.directory);
+        self.shell.demand(&make)
     }
 
     /// Whether all variants build, each with nothing found, and leave the same.
     fn builds_the_same(&self) -> Result<bool> {
         for variant in &VARIANTS {
-            self.prepare(variant, Removed::Everything)?;
+            self.prepare(variant, Different::Everything)?;
             self.shell.demand(&self.synth(variant, "build"))?;
         }
         let [linked, loaded @ ..] = &VARIANTS;
@@ -227,12 +229,12 @@ impl Bench<'_> {
     fn opens_when_needed(&self) -> Result<bool> {
         let mut as_expected = true;
         for variant in &VARIANTS {
-            for (removed, asks) in [
-                (Removed::Plans, true),
-                (Removed::OnePlan, true),
-                (Removed::Nothing, false),
+            for (different, asks) in [
+                (Different::Plans, true),
+                (Different::OneTarget, true),
+                (Different::Nothing, false),
             ] {
-                self.prepare(variant, removed)?;
+                self.prepare(variant, different)?;
                 let found = observe(
                     self.shell,
                     &self.synth(variant, "build"),
@@ -261,7 +263,7 @@ impl Bench<'_> {
                 .iter()
                 .map(|variant| Measured {
                     command: self.synth(variant, scenario.command),
-                    before: Self::remove(variant, scenario.removed),
+                    before: Self::make(variant, scenario.different),
                 })
                 .collect();
             let times = measure(self.shell, &self.directory, &commands, scenario.runs)?;

@@ -1,5 +1,6 @@
 //! The host's side: a plugin as a [`BuildTarget`], and the answers to what a plugin asks.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use base64::Engine as _;
@@ -7,7 +8,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Ask, Outcome, RunRequest, host_method, method, reply, written};
+use super::{
+    Answer, Ask, Batch, Batching, Outcome, PrepareRequest, Prepared, RunRequest, TargetAnswer,
+    TargetQuestion, host_method, method, reply, written,
+};
 use crate::{
     BuildTarget, Concern, Detection, Diagnostic, INTERFACE_VERSION, Message, MessageError, Native,
     NativeOutcome, Plan, PlanContext, Process, ProjectPath, Requirement, RunContext, SourceFiles,
@@ -21,6 +25,11 @@ pub trait Channel: Send + Sync {
     /// # Errors
     /// When there is no answer: the plugin can't be opened, or ended.
     fn call(&self, method: &str, request: &str, host: &HostSide<'_>) -> Result<String, Diagnostic>;
+
+    /// How several targets go over it.
+    fn batching(&self) -> Batching {
+        Batching::Serial
+    }
 }
 
 /// What the host does for the method that is called.
@@ -29,6 +38,8 @@ pub enum HostSide<'a> {
     Nothing,
     /// It shows the project.
     Plan(&'a dyn PlanContext),
+    /// It shows the project to several targets.
+    Batch(&'a Batch<'a>),
     /// It gives a place, a log and processes.
     Run(&'a dyn RunContext),
 }
@@ -38,6 +49,7 @@ impl Ask for HostSide<'_> {
         match self {
             Self::Nothing => written(Answer::<()>::Unknown),
             Self::Plan(context) => plan_answer(*context, method, request),
+            Self::Batch(batch) => batch_answer(batch, method, request),
             Self::Run(context) => run_answer(*context, method, request),
         }
     }
@@ -57,6 +69,28 @@ fn plan_answer(context: &dyn PlanContext, method: &str, request: &str) -> String
         host_method::TOOL => reply(request, |tool: ToolRequest| context.tool(&tool)),
         host_method::IS_CANCELLED => reply(request, |()| context.is_cancelled()),
         _ => written(Answer::<()>::Unknown),
+    }
+}
+
+fn batch_answer(batch: &Batch<'_>, method: &str, request: &str) -> String {
+    match method {
+        host_method::FOR_TARGET => {}
+        host_method::IS_CANCELLED => return reply(request, |()| batch.host.is_cancelled()),
+        _ => return written(Answer::<()>::Unknown),
+    }
+    let malformed = |reason: String| written(Answer::<()>::Malformed { reason });
+    let question = match Message::<TargetQuestion>::from_json(request) {
+        Ok(message) => message.body,
+        Err(error) => return malformed(super::reason(&error)),
+    };
+    let target = usize::try_from(question.target).unwrap_or(usize::MAX);
+    let context = batch.host.context(target);
+    let Some(context) = context.filter(|_| batch.host.used(target, &question.used)) else {
+        return malformed("there is no such target, or no such answer that it used".into());
+    };
+    match Message::new(&question.question).to_json() {
+        Ok(request) => plan_answer(context, &question.method, &request),
+        Err(error) => malformed(super::reason(&error)),
     }
 }
 
@@ -185,19 +219,32 @@ impl<C: Channel> RemoteTarget<C> {
             }
         })?;
         match (answer.body, fallback) {
-            (Answer::Done(value), _) | (Answer::Unknown, Some(value)) => Ok(value),
-            (Answer::Unknown, None) => Err(self.fault(
+            (Answer::Unknown, Some(value)) => Ok(value),
+            (body, _) => self.settled(method, body, &answer.interface),
+        }
+    }
+
+    /// What was answered to a method, by a plugin of that interface.
+    fn settled<A>(
+        &self,
+        method: &str,
+        answer: Answer<A>,
+        interface: &Version,
+    ) -> Result<A, Diagnostic> {
+        match answer {
+            Answer::Done(value) => Ok(value),
+            Answer::Unknown => Err(self.fault(
                 "plugin.message",
                 format!("plugin `{}` does not know `{method}`", self.name),
             )),
-            (Answer::Malformed { reason }, _) => Err(self
+            Answer::Malformed { reason } => Err(self
                 .fault(
                     "plugin.message",
                     format!("plugin `{}` can't read `{method}`", self.name),
                 )
                 .cause(reason)
-                .cause(versions(&answer.interface))),
-            (Answer::Panicked { message, place }, _) => {
+                .cause(versions(interface))),
+            Answer::Panicked { message, place } => {
                 let problem = self.fault(
                     "plugin.panic",
                     format!("plugin `{}` panicked in `{method}`", self.name),
@@ -209,6 +256,18 @@ impl<C: Channel> RemoteTarget<C> {
                 })
             }
         }
+    }
+
+    /// What a plugin says of one target of a batch; none when it is neither a plan nor an error.
+    fn prepared(&self, answer: TargetAnswer) -> Option<Prepared> {
+        let settled = self.settled(method::VALIDATE, answer.validate, &INTERFACE_VERSION);
+        let problems = settled.unwrap_or_else(|problem| vec![problem]);
+        let plan = answer.plan.map(|plan| {
+            let settled = self.settled(method::PLAN, plan, &INTERFACE_VERSION);
+            settled.map_err(|problem| vec![problem])?.into()
+        });
+        let says_enough = plan.is_some() || problems.iter().any(Diagnostic::is_error);
+        says_enough.then_some(Prepared { problems, plan })
     }
 
     fn fault(&self, code: &str, message: String) -> Diagnostic {
@@ -261,6 +320,32 @@ impl<C: Channel> BuildTarget for RemoteTarget<C> {
         let answer: Result<Outcome<Plan>, Diagnostic> =
             self.put(method::PLAN, target, &HostSide::Plan(context), None);
         answer.map_err(|problem| vec![problem])?.into()
+    }
+
+    fn batching(&self) -> Batching {
+        self.channel.batching()
+    }
+
+    fn prepare(&self, batch: &Batch<'_>) -> Option<Vec<Prepared>> {
+        let request = PrepareRequest {
+            answers: Cow::Borrowed(batch.answers),
+            targets: batch.targets.iter().copied().map(Cow::Borrowed).collect(),
+        };
+        let host = HostSide::Batch(batch);
+        // Whoever fails, or does not know the method, is asked for each target by itself.
+        let answers: Vec<TargetAnswer> = self
+            .put(method::PREPARE, &request, &host, Some(Vec::new()))
+            .ok()?;
+        if answers.len() != batch.targets.len() {
+            return None;
+        }
+        let answers = answers.into_iter().enumerate();
+        answers
+            .map(|(target, answer)| {
+                let is_told = batch.host.used(target, &answer.used);
+                self.prepared(answer).filter(|_| is_told)
+            })
+            .collect()
     }
 
     fn run(

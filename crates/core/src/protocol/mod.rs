@@ -17,8 +17,10 @@
 //!   manifest says that it needs more: then it is refused with both versions named.
 //! - Another major version is refused, with both versions named.
 
+mod batch;
 mod host;
 mod plugin;
+mod turn;
 
 use std::path::PathBuf;
 
@@ -26,6 +28,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Diagnostic, Native, PlanError};
 
+pub use batch::{
+    Batch, BatchHost, Batching, Json, KnownAnswer, PrepareRequest, Prepared, TargetAnswer,
+    TargetQuestion,
+};
 pub use host::{Channel, HostSide, PluginName, RemoteTarget};
 pub use plugin::{answer, describe_panic};
 
@@ -40,6 +46,10 @@ pub mod method {
     /// A [`TargetSpec`](crate::TargetSpec) to an [`Outcome`](super::Outcome) with a
     /// [`Plan`](crate::Plan).
     pub const PLAN: &str = "plan";
+    /// A [`PrepareRequest`](super::PrepareRequest) to a list of
+    /// [`TargetAnswer`](super::TargetAnswer)s, one for each target. Who does not know it validates
+    /// and plans the targets one by one.
+    pub const PREPARE: &str = "prepare";
     /// A [`RunRequest`](super::RunRequest) to an [`Outcome`](super::Outcome) with a
     /// [`NativeOutcome`](crate::NativeOutcome).
     pub const RUN: &str = "run";
@@ -70,6 +80,9 @@ pub mod host_method {
     pub const LOG: &str = "log";
     /// A text. The answer is `null` and need not be waited for.
     pub const PROGRESS: &str = "progress";
+    /// A [`TargetQuestion`](super::TargetQuestion) to what its method gives: how one target of
+    /// several that are prepared together asks.
+    pub const FOR_TARGET: &str = "for_target";
     /// `null` to a truth value.
     pub const IS_CANCELLED: &str = "is_cancelled";
     /// A [`Process`](crate::Process) to a [`Ran`](super::Ran).

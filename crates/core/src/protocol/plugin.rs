@@ -10,7 +10,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Ask, FoundTool, Outcome, Ran, Read, RunRequest, host_method, method, reply, written,
+    Answer, Ask, FoundTool, Outcome, PrepareRequest, Ran, Read, RunRequest, host_method, method,
+    reply, turn, turn::Turn, written,
 };
 use crate::{
     BuildTarget, Concern, Diagnostic, FileKind, Message, PlanContext, PlanError, Process,
@@ -26,15 +27,23 @@ pub fn answer(
     host: &dyn Ask,
     place: &dyn Fn() -> String,
 ) -> String {
-    let call = AssertUnwindSafe(|| called(target, method, request, host));
-    std::panic::catch_unwind(call).unwrap_or_else(|payload| {
+    let call = || called(target, method, request, host, place);
+    caught(call, place).unwrap_or_else(written::<()>)
+}
+
+/// Calls. The error is the answer of a method that panicked.
+pub(super) fn caught<T, A>(
+    call: impl FnOnce() -> T,
+    place: &dyn Fn() -> String,
+) -> Result<T, Answer<A>> {
+    std::panic::catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
         let message = describe_panic(payload.as_ref());
         // To drop it could panic again, and nobody would catch that.
         std::mem::forget(payload);
-        written(Answer::<()>::Panicked {
+        Answer::Panicked {
             message,
             place: place(),
-        })
+        }
     })
 }
 
@@ -48,8 +57,14 @@ pub fn describe_panic(payload: &(dyn Any + Send)) -> String {
         .unwrap_or_default()
 }
 
-fn called(target: &dyn BuildTarget, method: &str, request: &str, host: &dyn Ask) -> String {
-    let context = Host(host);
+fn called(
+    target: &dyn BuildTarget,
+    method: &str,
+    request: &str,
+    host: &dyn Ask,
+    place: &dyn Fn() -> String,
+) -> String {
+    let context = Host { host, turn: None };
     let context: &dyn PlanContext = &context;
     match method {
         method::DESCRIBE => reply(request, |()| target.describe()),
@@ -59,6 +74,9 @@ fn called(target: &dyn BuildTarget, method: &str, request: &str, host: &dyn Ask)
         }),
         method::PLAN => reply(request, |spec: TargetSpec| {
             Outcome::from(target.plan(&spec, context))
+        }),
+        method::PREPARE => reply(request, |request: PrepareRequest<'static>| {
+            turn::prepare(target, &request, host, place)
         }),
         method::RUN => reply(request, |request: RunRequest| {
             let context = RunHost { host, request };
@@ -72,9 +90,6 @@ fn called(target: &dyn BuildTarget, method: &str, request: &str, host: &dyn Ask)
     }
 }
 
-/// The host as a [`PlanContext`].
-struct Host<'a>(&'a dyn Ask);
-
 /// Puts a question to the host. The error says why there is no usable answer.
 fn ask<Q: Serialize, A>(host: &dyn Ask, method: &str, question: &Q) -> Result<A, String>
 where
@@ -83,8 +98,15 @@ where
     let request = Message::new(question)
         .to_json()
         .map_err(|error| super::reason(&error))?;
-    let answer = host.ask(method, &request);
-    let answer = Message::<Answer<A>>::from_json(&answer).map_err(|error| super::reason(&error))?;
+    understood(method, &host.ask(method, &request))
+}
+
+/// Reads what the host answered to a question. The error says why that can't be used.
+pub(super) fn understood<A>(method: &str, answer: &str) -> Result<A, String>
+where
+    A: for<'de> Deserialize<'de>,
+{
+    let answer = Message::<Answer<A>>::from_json(answer).map_err(|error| super::reason(&error))?;
     match answer.body {
         Answer::Done(value) => Ok(value),
         Answer::Unknown => Err(format!(
@@ -96,17 +118,39 @@ where
     }
 }
 
-impl Host<'_> {
+/// The host as a [`PlanContext`].
+pub(super) struct Host<'a> {
+    host: &'a dyn Ask,
+    /// Whose turn it is, where several targets are prepared together.
+    turn: Option<&'a Turn<'a>>,
+}
+
+impl<'a> Host<'a> {
+    pub(super) fn of_turn(host: &'a dyn Ask, turn: &'a Turn<'a>) -> Self {
+        let turn = Some(turn);
+        Self { host, turn }
+    }
+
+    fn ask<Q: Serialize, A>(&self, method: &'static str, question: &Q) -> Result<A, String>
+    where
+        A: for<'de> Deserialize<'de>,
+    {
+        match self.turn {
+            Some(turn) => turn.ask(self.host, method, question),
+            None => ask(self.host, method, question),
+        }
+    }
+
     fn read<Q: Serialize, A>(
         &self,
-        method: &str,
+        method: &'static str,
         path: &ProjectPath,
         question: &Q,
     ) -> Result<A, PlanError>
     where
         A: for<'de> Deserialize<'de>,
     {
-        let answer: Result<Read<A>, String> = ask(self.0, method, question);
+        let answer: Result<Read<A>, String> = self.ask(method, question);
         answer.unwrap_or_else(|reason| {
             Err(PlanError::Io {
                 path: path.clone(),
@@ -142,7 +186,7 @@ impl PlanContext for Host<'_> {
     }
 
     fn tool(&self, request: &ToolRequest) -> Result<Tool, ToolError> {
-        let answer: Result<FoundTool, String> = ask(self.0, host_method::TOOL, request);
+        let answer: Result<FoundTool, String> = self.ask(host_method::TOOL, request);
         answer.unwrap_or_else(|reason| {
             Err(ToolError::Broken {
                 program: request.program.clone(),
@@ -153,7 +197,7 @@ impl PlanContext for Host<'_> {
 
     fn is_cancelled(&self) -> bool {
         // A host that does not know the question has nothing against going on.
-        ask(self.0, host_method::IS_CANCELLED, &()).unwrap_or(false)
+        ask(self.host, host_method::IS_CANCELLED, &()).unwrap_or(false)
     }
 }
 

@@ -1,10 +1,14 @@
 //! A value for every message of the interface, with every field and every form.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::json;
-use synth_core::protocol::{Answer, FoundTool, Outcome, Ran, Read, RunRequest};
+use synth_core::protocol::{
+    Answer, FoundTool, Json, KnownAnswer, Outcome, PrepareRequest, Ran, Read, RunRequest,
+    TargetAnswer, TargetQuestion, host_method,
+};
 use synth_core::{
     Action, ArtifactRule, Concern, DetectedSetting, Detection, Diagnostic, Digest, Exec, FileKind,
     HOST_TRIPLE, InlineFile, InputSource, KindDescription, Manifest, Native, NativeOutcome, Phase,
@@ -26,6 +30,8 @@ pub(super) fn all() -> Vec<Released> {
             "plan.failure",
             Answer::<Outcome<Plan>>::Done(Outcome::Failure(diagnostics())),
         ),
+        Released::new("prepare.request", prepare_request()),
+        Released::new("prepare.answer", Answer::Done(prepare_answer())),
         Released::new("run.request", run_request()),
         Released::new(
             "run.answer",
@@ -121,6 +127,7 @@ fn of_the_host() -> Vec<Released> {
             ToolRequest::named("cc").program("/usr/bin/cc"),
         ),
         Released::new("tool.answers", tools),
+        Released::new("for_target.request", for_target_request()),
         Released::new("is_cancelled.answer", Answer::Done(true)),
         Released::new("run_process.request", process()),
         Released::new("run_process.answers", ran),
@@ -290,6 +297,49 @@ fn phases() -> [Phase; 11] {
         Phase::Publish,
         Phase::Deploy,
     ]
+}
+
+fn prepare_request() -> PrepareRequest<'static> {
+    let listed: Read<Vec<String>> = Ok(vec!["index.html".into()]);
+    let answers = vec![KnownAnswer {
+        method: host_method::FILES.into(),
+        question: Json::of(&source_files()).unwrap(),
+        answer: Json::of(&listed).unwrap(),
+    }];
+    PrepareRequest {
+        answers: Cow::Owned(answers),
+        targets: vec![Cow::Owned(target())],
+    }
+}
+
+fn prepare_answer() -> Vec<TargetAnswer> {
+    let planned = |plan| TargetAnswer {
+        validate: Answer::Done(Vec::new()),
+        plan: Some(plan),
+        used: vec![1, 0],
+    };
+    vec![
+        planned(Answer::Done(Outcome::Success(Plan::default()))),
+        planned(Answer::Done(Outcome::Failure(Vec::new()))),
+        planned(Answer::Panicked {
+            message: "index out of bounds".into(),
+            place: "src/lib.rs:12".into(),
+        }),
+        TargetAnswer {
+            validate: Answer::Done(diagnostics()),
+            plan: None,
+            used: Vec::new(),
+        },
+    ]
+}
+
+fn for_target_request() -> TargetQuestion {
+    TargetQuestion {
+        target: 7,
+        used: vec![1, 0],
+        method: host_method::FILES.into(),
+        question: Json::of(&source_files()).unwrap(),
+    }
 }
 
 fn run_request() -> RunRequest {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use synth_core::abi::LoadedPlugin;
-use synth_core::protocol::{Channel, HostSide, RemoteTarget, method};
+use synth_core::protocol::{Batching, Channel, HostSide, RemoteTarget, method};
 use synth_core::{BuildTarget, Concern, Diagnostic};
 
 use super::index::FileState;
@@ -129,6 +129,10 @@ impl Channel for Inside {
             Err(problem) => Err((**problem).clone()),
         }
     }
+
+    fn batching(&self) -> Batching {
+        Batching::Parallel
+    }
 }
 
 /// A library in processes of their own: one serves one call at a time, so that a process that ends
@@ -157,7 +161,7 @@ impl Beside {
                 vec![context.inputs().to_owned()],
                 vec![context.outputs().to_owned(), context.scratch().to_owned()],
             ),
-            HostSide::Plan(_) | HostSide::Nothing => (Vec::new(), Vec::new()),
+            HostSide::Plan(_) | HostSide::Batch(_) | HostSide::Nothing => (Vec::new(), Vec::new()),
         };
         let service = Service {
             library: self.settled.file.path.clone(),
@@ -167,6 +171,16 @@ impl Beside {
         };
         let (output, timeout) = (self.limits.output_bytes, self.limits.answer_timeout);
         Guest::start(&self.host, &service, output, timeout, host)
+    }
+
+    /// How long an answer may take. Targets that are not prepared together by then are asked for one
+    /// by one, each with the time that it may take.
+    fn timeout(&self, host: &HostSide<'_>) -> Duration {
+        const OF_BATCH: Duration = Duration::from_secs(5);
+        match host {
+            HostSide::Batch(_) => self.limits.answer_timeout.min(OF_BATCH),
+            _ => self.limits.answer_timeout,
+        }
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Guest>> {
@@ -186,7 +200,7 @@ impl Channel for Beside {
                 self.start(host).map_err(fail)?
             }
         };
-        let answer = guest.call(method, request, host, self.limits.answer_timeout);
+        let answer = guest.call(method, request, host, self.timeout(host));
         let answer = match answer {
             Ok(answer) => answer,
             Err(lost) => {
@@ -313,7 +327,7 @@ fn during(method: &str) -> &'static str {
         method::DESCRIBE => "while it described itself",
         method::VALIDATE => "while it validated",
         method::REQUIREMENTS => "while it told what it needs",
-        method::PLAN => "while it planned",
+        method::PLAN | method::PREPARE => "while it planned",
         method::RUN => "while it ran",
         method::CLEAN => "while it told what to remove",
         _ => "while it looked for targets",

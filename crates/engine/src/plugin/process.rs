@@ -260,7 +260,7 @@ impl<'a> Watch<'a> {
         // A native action has a time limit of its own.
         let limit = match host {
             HostSide::Run(_) => NEVER,
-            HostSide::Plan(_) | HostSide::Nothing => timeout,
+            HostSide::Plan(_) | HostSide::Batch(_) | HostSide::Nothing => timeout,
         };
         Self {
             host,
@@ -282,6 +282,7 @@ impl<'a> Watch<'a> {
         let (is_cancelled, grace) = match self.host {
             HostSide::Run(context) => (context.is_cancelled(), GRACE),
             HostSide::Plan(context) => (context.is_cancelled(), Duration::ZERO),
+            HostSide::Batch(batch) => (batch.host.is_cancelled(), Duration::ZERO),
             HostSide::Nothing => return Ok(()),
         };
         if !is_cancelled {

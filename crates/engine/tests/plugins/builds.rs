@@ -93,3 +93,39 @@ pub(crate) fn a_build_without_changes_does_not_open_it(isolation: Isolation) {
     );
     assert!(built(&sources, &file, isolation).unwrap().success);
 }
+
+pub(crate) fn one_of_many_that_panics_fails_alone(isolation: Isolation) {
+    let sources = project("");
+    let tools = sources.root().display().to_string();
+    let mut config = String::from("failure_strategy = 'continue'\n");
+    let panics = |number: usize| match number {
+        7 => "validate",
+        11 => "plan",
+        _ => "",
+    };
+    for number in 0..20 {
+        config.push_str(&format!(
+            "[targets.t{number}]\ntype = 'good'\nsource_path = 'src'\npanic_in = '{}'\n\
+             environment = {{ TOOLS = '{tools}', VARIABLE = '' }}\n",
+            panics(number)
+        ));
+    }
+    sources.write("synth.toml", config.as_bytes());
+    for _ in ["planned", "known"] {
+        let report = built(&sources, &good(), isolation).unwrap();
+        for (number, target) in report.targets.iter().enumerate() {
+            let is_sound = panics(number).is_empty();
+            assert_eq!(target.status.is_success(), is_sound, "{}", target.name);
+        }
+        let told = report.targets.iter().flat_map(|target| &target.diagnostics);
+        let told = told.filter(|problem| problem.is_error());
+        let told: Vec<&str> = told.map(|problem| problem.message.as_str()).collect();
+        assert_eq!(
+            told,
+            [
+                "plugin `synth-target-good 1.2.3` panicked in `validate`",
+                "plugin `synth-target-good 1.2.3` panicked in `plan`",
+            ]
+        );
+    }
+}

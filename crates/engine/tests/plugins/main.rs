@@ -37,7 +37,7 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    let tests: [(&str, Test); 9] = [
+    let tests: [(&str, Test); 10] = [
         ("the_context_answers", answers::the_context_answers),
         ("it_plans", answers::it_plans),
         ("it_runs", answers::it_runs),
@@ -49,6 +49,10 @@ fn main() -> ExitCode {
         (
             "a_build_without_changes_does_not_open_it",
             builds::a_build_without_changes_does_not_open_it,
+        ),
+        (
+            "one_of_many_that_panics_fails_alone",
+            builds::one_of_many_that_panics_fails_alone,
         ),
     ];
     let mut trials = Vec::new();
