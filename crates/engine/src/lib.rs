@@ -34,6 +34,7 @@ mod registry;
 mod repair;
 mod report;
 mod reproducible;
+pub mod sandbox;
 mod schedule;
 mod settled;
 mod state;

@@ -41,11 +41,11 @@ pub(crate) struct Execution {
 
 /// How an execution is stopped from outside.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stop {
+pub struct Stop {
     /// Processes are asked to end, and given a moment.
-    pub(crate) cancel: CancellationToken,
+    pub cancel: CancellationToken,
     /// They are ended at once.
-    pub(crate) kill: CancellationToken,
+    pub kill: CancellationToken,
 }
 
 /// How an execution ended.

@@ -14,7 +14,7 @@ use super::Stop;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 
 /// How long a process has to end after SIGTERM, before SIGKILL.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// A process to run.
 #[derive(Debug)]
@@ -34,10 +34,14 @@ pub(crate) struct Command {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
+    /// With this code.
     Exited(i32),
+    /// By this signal.
     Signalled(i32),
+    /// It was ended: its time was up.
     TimedOut,
+    /// It was ended: the build was.
     Cancelled,
 }
 
@@ -244,6 +248,41 @@ impl Background {
         self.end = Some(end);
         self.group.signal(rustix::process::Signal::KILL);
         Ok(end)
+    }
+}
+
+/// A process that works beside synth until its socket, which is its standard input, is closed.
+pub(crate) struct Escort(std::process::Child);
+
+impl Escort {
+    /// Starts it in a group of its own, so that no terminal's signal reaches it before synth has
+    /// ended what runs in it.
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[OsString],
+        socket: OwnedFd,
+    ) -> io::Result<Self> {
+        #[expect(
+            clippy::disallowed_types,
+            reason = "this is the executor's own way to start the sandbox's process"
+        )]
+        let child = std::process::Command::new(program)
+            .args(arguments)
+            .current_dir("/")
+            .env_clear()
+            .stdin(socket)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Escort {
+    fn drop(&mut self) {
+        // The other end of its socket is closed before.
+        let _ = self.0.wait();
     }
 }
 
