@@ -286,6 +286,16 @@ pub(crate) struct BuildArguments {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SandboxArgument {
+    /// They see and write nothing else, and one that tries fails
+    Strict,
+    /// Nothing is kept from them; what they write beside is told
+    Warn,
+    /// Neither
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportFormat {
     /// For people
     Human,

@@ -278,6 +278,7 @@ impl ActionJob {
                 cancel: self.stop.clone(),
                 kill: self.workshop.kill.clone(),
             },
+            sandbox: Arc::clone(&self.workshop.sandbox),
             progress: Arc::new(progress),
         };
         self.workshop.executor.execute(execution).await

@@ -75,7 +75,7 @@ fn command(action: &Action) -> reapi::Command {
 }
 
 /// What the action runs on and by: properties sorted by name, as the API wants them.
-fn platform(action: &Action, description: &TargetDescription) -> reapi::Platform {
+fn platform(action: &Action, description: &TargetDescription, sandbox: &str) -> reapi::Platform {
     let mut properties = vec![
         ("ISA".to_owned(), std::env::consts::ARCH.to_owned()),
         ("OSFamily".to_owned(), std::env::consts::OS.to_owned()),
@@ -84,6 +84,7 @@ fn platform(action: &Action, description: &TargetDescription) -> reapi::Platform
             format!("{}@{}", description.crate_name, description.version),
         ),
         ("synth.interface".to_owned(), INTERFACE_VERSION.to_string()),
+        ("synth.sandbox".to_owned(), sandbox.to_owned()),
         (
             "synth.network".to_owned(),
             match action.network {

@@ -50,7 +50,8 @@ pub use build::{BuildError, BuildOptions, build, default_store_directory, plan_p
 pub use check::{CheckReport, ToolCheck, check};
 pub use clean::clean;
 pub use config::{
-    CONFIG_FILE_NAMES, FailureStrategy, LoadOptions, Loaded, Pipeline, editor_schema,
+    CONFIG_FILE_NAMES, FailureStrategy, LoadOptions, Loaded, Pipeline, SandboxConfig, SandboxMode,
+    editor_schema,
 };
 pub use event::{Event, Observer};
 pub use executor::handover;

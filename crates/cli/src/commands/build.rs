@@ -7,12 +7,15 @@ use synth_core::Diagnostic;
 use synth_engine::plugin::LOCK_FILE_NAME;
 use synth_engine::{
     BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, Loaded, Pipeline,
+    SandboxMode,
 };
 
 use super::signals::Signals;
-use super::{Kinds, Outcome, directory, load, load_options, plugin_options, print, print_json};
-use crate::arguments::{BuildArguments, Global, ReportFormat};
-use crate::exit;
+use super::{
+    Kinds, Outcome, directory, host_program, load, load_options, plugin_options, print, print_json,
+};
+use crate::arguments::{BuildArguments, Global, ReportFormat, SandboxArgument};
+use crate::{SANDBOX_HOST, exit};
 use crate::render::progress::{Amount, Progress};
 use crate::render::{diagnostics, explanation, table};
 
@@ -127,7 +130,11 @@ fn request(global: &Global, arguments: &BuildArguments) -> Result<BuildRequest, 
         options: load_options(global),
         targets: arguments.targets.targets.clone(),
         store: None,
-        other: Vec::new(),
+        other: arguments
+            .sandbox
+            .iter()
+            .map(|mode| format!("sandbox {mode:?}"))
+            .collect(),
     })
 }
 
@@ -184,6 +191,8 @@ async fn build(
         use_cache: !arguments.no_cache,
         force: forced(arguments, pipeline),
         verify_reproducible: arguments.verify_reproducible,
+        sandbox: arguments.sandbox.map(sandbox_mode),
+        sandbox_host: Some(host_program(SANDBOX_HOST)?),
         cancel: cancel.clone(),
         kill,
         observer: progress,

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use synth_core::{Action, ActionKind, Diagnostic, Exec};
 
-use super::environment::{Directories, environment, with_root};
-use super::process::{self, Command, End};
+use super::confined::Place;
+use super::environment::{Directories, environment, passed_on, with_root};
+use super::process::{Command, End};
 use super::{DEFAULT_TIMEOUT, Ended, Execution, native, outputs};
 use crate::store::{CachedAction, Store, materialize};
 use crate::work::{WorkDirectory, remove_tree};
@@ -49,7 +50,9 @@ impl LocalExecutor {
             Err(error) => return Ended::failed(unprepared(&execution.action, &error)),
         };
         let directories = Directories::below(&directory);
-        let ended = self.run_in(&execution, &directories, deadline).await;
+        let ended = self
+            .run_in(&execution, &directory, &directories, deadline)
+            .await;
         // Off the caller's path: large directories take a while to remove.
         tokio::task::spawn_blocking(move || remove_tree(&directory));
         match ended {
@@ -64,6 +67,7 @@ impl LocalExecutor {
     async fn run_in(
         &self,
         execution: &Execution,
+        directory: &Path,
         directories: &Directories,
         deadline: Instant,
     ) -> Result<CachedAction, Ended> {
@@ -71,11 +75,11 @@ impl LocalExecutor {
         self.prepare(execution, directories).await?;
         let (outcome, base) = match &action.kind {
             ActionKind::Exec(exec) => {
-                run_exec(execution, exec, directories, deadline).await?;
+                run_exec(execution, exec, directory, deadline).await?;
                 (synth_core::NativeOutcome::default(), &directories.root)
             }
             ActionKind::Native(native) => {
-                let outcome = native::run(execution, native, directories, deadline).await?;
+                let outcome = native::run(execution, native, directory, deadline).await?;
                 (outcome, &directories.outputs)
             }
             _ => {
@@ -149,11 +153,17 @@ fn unprepared(action: &Action, error: &dyn std::error::Error) -> Diagnostic {
 async fn run_exec(
     execution: &Execution,
     exec: &Exec,
-    directories: &Directories,
+    directory: &Path,
     deadline: Instant,
 ) -> Result<(), Ended> {
     let action = &execution.action;
-    let directory = directories.root.join(&exec.working_directory);
+    let place = Place {
+        sandbox: &execution.sandbox,
+        directory,
+        also_in_place: false,
+    };
+    let directories = place.directories();
+    let passed: Vec<_> = passed_on(&exec.pass_environment, std::env::vars_os()).collect();
     let command = Command {
         program: program(action, &exec.argv, &directories.root).map_err(Ended::failed)?,
         arguments: exec
@@ -162,19 +172,14 @@ async fn run_exec(
             .skip(1)
             .map(|argument| with_root(argument, &directories.root))
             .collect(),
-        directory,
-        environment: environment(
-            action,
-            &exec.environment,
-            &exec.pass_environment,
-            directories,
-            std::env::vars_os(),
-        ),
+        directory: directories.root.join(&exec.working_directory),
+        environment: environment(action, &exec.environment, passed.clone(), &directories),
         log: execution.log.clone(),
         standard_output: None,
         standard_input: None,
     };
-    let end = process::run(&command, deadline, &execution.stop)
+    let end = place
+        .run(action, &command, &passed, deadline, &execution.stop)
         .await
         .map_err(|error| Ended::failed(not_started(action, &command.program, &error)))?;
     match end {

@@ -1,6 +1,7 @@
 //! Runs one action on its inputs and brings its outputs into the store. Knows neither the graph
 //! nor the cache.
 
+mod confined;
 pub(crate) mod environment;
 mod handover;
 mod line_log;
@@ -19,6 +20,7 @@ use synth_core::{Action, Diagnostic};
 use tokio_util::sync::CancellationToken;
 
 use crate::kind::Kind;
+use crate::sandbox::Sandbox;
 use crate::store::CachedAction;
 use crate::tree::Tree;
 
@@ -35,6 +37,7 @@ pub(crate) struct Execution {
     /// The log file.
     pub(crate) log: PathBuf,
     pub(crate) stop: Stop,
+    pub(crate) sandbox: Arc<Sandbox>,
     /// Told what a native action is at.
     pub(crate) progress: Arc<dyn Fn(&str) + Send + Sync>,
 }

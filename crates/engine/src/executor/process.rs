@@ -55,28 +55,36 @@ impl End {
     }
 }
 
+impl Command {
+    /// Standard input, output and error.
+    pub(super) fn streams(&self) -> io::Result<[File; 3]> {
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)?;
+        let output = match &self.standard_output {
+            Some(path) => File::create(path)?,
+            None => log.try_clone()?,
+        };
+        let input = match &self.standard_input {
+            Some(path) => File::open(path)?,
+            None => File::open("/dev/null")?,
+        };
+        Ok([input, output, log])
+    }
+}
+
 /// Runs a process to its end, to `deadline`, or until it is cancelled.
 pub(crate) async fn run(command: &Command, deadline: Instant, stop: &Stop) -> io::Result<End> {
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&command.log)?;
-    let standard_output = match &command.standard_output {
-        Some(path) => Stdio::from(File::create(path)?),
-        None => Stdio::from(log.try_clone()?),
-    };
-    let standard_input = match &command.standard_input {
-        Some(path) => Stdio::from(File::open(path)?),
-        None => Stdio::null(),
-    };
+    let [input, output, errors] = command.streams()?;
     let child = tokio::process::Command::new(&command.program)
         .args(&command.arguments)
         .current_dir(&command.directory)
         .env_clear()
         .envs(&command.environment)
-        .stdin(standard_input)
-        .stdout(standard_output)
-        .stderr(log)
+        .stdin(input)
+        .stdout(output)
+        .stderr(errors)
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;

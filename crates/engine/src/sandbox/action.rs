@@ -1,11 +1,12 @@
 //! One action's first process: makes what the action sees of the machine, gives up its rights,
 //! starts the program, and stays as the parent of everything that is left behind until the end.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -49,10 +50,6 @@ fn see_host(request: &Request, host: &Host) -> Result<(), Trouble> {
     // What is cloned has to be so before the host's own root is out of sight.
     let directory = &request.directory;
     let own = base::clone(directory, Access::Write).map_err(at(directory))?;
-    let again = match request.also_in_place {
-        true => Some(base::clone(directory, Access::Write).map_err(at(directory))?),
-        false => None,
-    };
     let temporary = directory.join("tmp");
     let temporary = base::clone(&temporary, Access::Write).map_err(at(&temporary))?;
     let mut shown = Vec::new();
@@ -62,29 +59,25 @@ fn see_host(request: &Request, host: &Host) -> Result<(), Trouble> {
             false => Access::Read,
         };
         match base::clone(&item.path, access) {
-            Ok(tree) => shown.push((tree, &item.path)),
+            Ok(tree) => shown.push((tree, item.path.as_path())),
             // Whoever misses it says so itself.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(at(&item.path)(error)),
         }
+    }
+    if request.also_in_place {
+        let again = base::clone(directory, Access::Write).map_err(at(directory))?;
+        shown.push((again, directory.as_path()));
     }
     move_into_link_name_space(host.view.as_fd(), Some(LinkNameSpaceType::Mount))
         .map_err(Trouble::at("entering the view of the system"))?;
     kernel::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC)
         .map_err(Trouble::at("making namespaces"))?;
     base::attach(&temporary, Path::new("/tmp")).map_err(at(Path::new("/tmp")))?;
-    for (tree, path) in &shown {
-        base::attach_anew(tree, path).map_err(at(path))?;
-    }
+    attach_all(&shown, &request.hidden)?;
     for (path, target) in &request.links {
         // One that is not in the action's own directory has been made already.
         let _ = std::os::unix::fs::symlink(target, path);
-    }
-    for path in &request.hidden {
-        hide(path, again.is_some().then_some(directory.as_path()))?;
-    }
-    if let Some(again) = &again {
-        base::attach_anew(again, directory).map_err(at(directory))?;
     }
     base::attach(&own, Path::new(INSIDE)).map_err(at(Path::new(INSIDE)))?;
     mount_memory()?;
@@ -92,19 +85,38 @@ fn see_host(request: &Request, host: &Host) -> Result<(), Trouble> {
     base::mount_processes(Path::new("/proc"), host.is_root)
 }
 
-/// Puts something empty over what is not to be seen, where it can be seen at all, with a place for
-/// what is seen nevertheless.
-fn hide(path: &Path, place: Option<&Path>) -> Result<(), Trouble> {
+/// Shows what is to be seen and hides what is not, from the root down: each may be below another.
+fn attach_all(shown: &[(OwnedFd, &Path)], hidden: &[PathBuf]) -> Result<(), Trouble> {
+    let mut all: BTreeMap<&Path, Option<&OwnedFd>> = BTreeMap::new();
+    all.extend(hidden.iter().map(|path| (path.as_path(), None)));
+    all.extend(shown.iter().map(|(tree, path)| (*path, Some(tree))));
+    for (path, tree) in all {
+        let Some(tree) = tree else {
+            hide(path, shown)?;
+            continue;
+        };
+        base::attach_anew(tree, path)
+            .map_err(Trouble::at(format!("showing `{}`", path.display())))?;
+    }
+    Ok(())
+}
+
+/// Puts something empty over a directory where it can be seen at all, with places for what is seen
+/// nevertheless.
+fn hide(path: &Path, shown: &[(OwnedFd, &Path)]) -> Result<(), Trouble> {
     if !path.is_dir() {
         return Ok(());
     }
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     let hidden = || -> std::io::Result<()> {
         mount("tmpfs", path, "tmpfs", flags, c"mode=755")?;
-        if let Some(place) = place.filter(|place| place.starts_with(path)) {
-            std::fs::create_dir_all(place)?;
+        for (tree, place) in shown {
+            if place.starts_with(path) {
+                base::make_place_for(tree, place)?;
+            }
         }
-        Ok(mount_remount(path, flags | MountFlags::BIND | MountFlags::RDONLY, "")?)
+        let flags = flags | MountFlags::BIND | MountFlags::RDONLY;
+        Ok(mount_remount(path, flags, "")?)
     };
     hidden().map_err(Trouble::at(format!("hiding `{}`", path.display())))
 }
@@ -155,7 +167,12 @@ fn carry_out(request: &Request, control: &UnixStream, streams: [OwnedFd; 3]) -> 
         .args(request.arguments.iter().map(|argument| &argument.0))
         .current_dir(&request.working_directory)
         .env_clear()
-        .envs(request.environment.iter().map(|(name, value)| (&name.0, &value.0)))
+        .envs(
+            request
+                .environment
+                .iter()
+                .map(|(name, value)| (&name.0, &value.0)),
+        )
         .stdin(input)
         .stdout(output)
         .stderr(errors)

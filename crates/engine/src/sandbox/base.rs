@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, FileType};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount,
     mount_change, mount_remount, move_mount, open_tree, unmount,
@@ -108,10 +108,8 @@ impl Base {
             rustix::process::pivot_root(".", ".")?;
             unmount(".", UnmountFlags::DETACH)?;
             rustix::process::chdir("/")?;
-            let flags = MountFlags::BIND
-                | MountFlags::RDONLY
-                | MountFlags::NOSUID
-                | MountFlags::NODEV;
+            let flags =
+                MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
             Ok(mount_remount("/", flags, "")?)
         };
         change().map_err(Trouble::at("changing the root"))
@@ -149,14 +147,28 @@ pub(super) fn attach_anew(tree: &OwnedFd, at: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         attached => return attached,
     }
-    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(tree)?.st_mode);
-    make_at(at, kind == rustix::fs::FileType::Directory)?;
+    make_place_for(tree, at)?;
     attach(tree, at)
+}
+
+/// Makes a place for a tree where this process sees it.
+pub(super) fn make_place_for(tree: &OwnedFd, at: &Path) -> io::Result<()> {
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(tree)?.st_mode);
+    make_at(at, kind == FileType::Directory)
 }
 
 /// Makes a place for a mount in the root of actions, where nothing that they all see covers it.
 pub(super) fn make_place(path: &Path, is_directory: bool) -> io::Result<()> {
+    if is_beyond_a_link(path) {
+        return Ok(());
+    }
     make_at(&staged(path), is_directory)
+}
+
+/// Whether a path leads through a link of the root of actions, which would lead elsewhere here.
+fn is_beyond_a_link(path: &Path) -> bool {
+    let above = path.ancestors().skip(1);
+    above.map(staged).any(|above| above.is_symlink())
 }
 
 fn make_at(path: &Path, is_directory: bool) -> io::Result<()> {
@@ -172,6 +184,9 @@ fn make_at(path: &Path, is_directory: bool) -> io::Result<()> {
 
 /// Makes a link in the root of actions. One that is there already stays.
 pub(super) fn make_link(path: &Path, target: &Path) -> io::Result<()> {
+    if is_beyond_a_link(path) {
+        return Ok(());
+    }
     let staged = staged(path);
     if let Some(parent) = staged.parent() {
         fs::create_dir_all(parent)?;

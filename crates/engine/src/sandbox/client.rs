@@ -42,8 +42,8 @@ impl Client {
     pub fn start(program: &HostProgram) -> Result<Self, Trouble> {
         let failed = || Trouble::at("starting the sandbox's process");
         let (socket, other) = UnixStream::pair().map_err(failed())?;
-        let process = Escort::start(&program.program, &program.arguments, other.into())
-            .map_err(failed())?;
+        let process =
+            Escort::start(&program.program, &program.arguments, other.into()).map_err(failed())?;
         socket.set_read_timeout(Some(BEGINNING)).map_err(failed())?;
         let beginning: Beginning = wire::read(&mut &socket).map_err(failed())?;
         match beginning {

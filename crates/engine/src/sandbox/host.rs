@@ -40,7 +40,9 @@ pub fn serve() -> Result<(), Diagnostic> {
         .caused_by(&error)
     })?;
     let child = enter_namespaces().and_then(|()| {
-        let host = socket.try_clone().map_err(Trouble::at("copying a socket"))?;
+        let host = socket
+            .try_clone()
+            .map_err(Trouble::at("copying a socket"))?;
         // The first process of a process namespace has to be a new one.
         kernel::fork(|| u8::from(work(host).is_err())).map_err(Trouble::at("starting a process"))
     });
@@ -258,10 +260,7 @@ fn make_places(request: &Request) -> Result<(), Trouble> {
 }
 
 /// Has a new process go into namespaces, and gives the one of this kind that it ended up in.
-fn in_child(
-    kind: &str,
-    enter: impl FnOnce() -> Result<(), Trouble>,
-) -> Result<OwnedFd, Trouble> {
+fn in_child(kind: &str, enter: impl FnOnce() -> Result<(), Trouble>) -> Result<OwnedFd, Trouble> {
     const STEP: &str = "making a namespace";
     let failed = || Trouble::at(STEP);
     let (here, mut there) = UnixStream::pair().map_err(failed())?;

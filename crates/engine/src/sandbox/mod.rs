@@ -14,17 +14,21 @@ mod host;
 mod kernel;
 #[cfg(target_os = "linux")]
 mod layers;
+mod policy;
+mod view;
 mod wire;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::executor::Stop;
+pub use crate::executor::process::End;
 pub use client::{Client, Finished};
 #[cfg(target_os = "linux")]
 pub use host::serve;
-pub use crate::executor::Stop;
-pub use crate::executor::process::End;
+pub(crate) use policy::Sandbox;
+pub(crate) use view::Needs;
 pub use wire::{Request, Shown, Text, Trouble};
 
 /// Where an action's directory appears.

@@ -1,7 +1,10 @@
 //! The sandbox, from the inside and as an attacker would try it. This program is the sandbox's
 //! host too, so it brings a harness of its own.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "the helpers of a test fail it"))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "the helpers of a test fail it")
+)]
 
 mod start_up;
 
