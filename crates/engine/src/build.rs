@@ -542,10 +542,10 @@ pub(crate) fn open_workshop(
     Ok(Arc::new(Workshop {
         project,
         sandbox: Arc::new(Sandbox::new(
-            &pipeline.sandbox,
+            pipeline,
             options.sandbox,
             options.sandbox_host.clone(),
-            [&pipeline.root, &directory],
+            &directory,
         )),
         executor: LocalExecutor::new(store.clone(), work),
         outputs: Outputs::new(&pipeline.root, state.clone(), store.clone(), in_place),

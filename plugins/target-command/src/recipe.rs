@@ -168,6 +168,7 @@ fn pattern_problems(settings: &Settings) -> Vec<Diagnostic> {
         ("inputs", optional(&settings.inputs)),
         ("exclude", settings.exclude.clone()),
         ("outputs", settings.outputs.clone()),
+        ("scratch", settings.scratch.clone()),
         ("artifacts", optional(&settings.artifacts)),
     ] {
         problems.extend(patterns::check(setting, &patterns));

@@ -2,15 +2,15 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use synth_core::{Action, Network};
+use synth_core::{Action, ActionKind, Network};
 
 use super::Stop;
-use super::environment::Directories;
+use super::environment::{Directories, passed_on};
 use super::process::{self, Command, End};
-use crate::sandbox::{Needs, Request, Root, Sandbox, Text};
+use crate::sandbox::{Needs, Request, Root, Sandbox, Text, View};
 
 /// Where an action's processes run.
 pub(super) struct Place<'a> {
@@ -31,6 +31,28 @@ impl Place<'_> {
         }
     }
 
+    /// What an action sees of the machine beside the system; none where it sees everything.
+    pub(super) fn shown(&self, action: &Action) -> Option<Vec<PathBuf>> {
+        self.sandbox.client()?;
+        let pass: &[String] = match &action.kind {
+            ActionKind::Exec(exec) => &exec.pass_environment,
+            ActionKind::Native(native) => &native.pass_environment,
+            _ => &[],
+        };
+        let passed: Vec<_> = passed_on(pass, std::env::vars_os()).collect();
+        let view = self.view(action, &passed);
+        Some(view.shown.into_iter().map(|shown| shown.path).collect())
+    }
+
+    fn view(&self, action: &Action, passed: &[(String, OsString)]) -> View {
+        self.sandbox.view(Needs {
+            tools: &action.tools,
+            passed,
+            read: &[],
+            network: action.network == Network::Allowed,
+        })
+    }
+
     /// Runs a process to its end, to `deadline`, or until it is stopped.
     pub(super) async fn run(
         &self,
@@ -43,13 +65,7 @@ impl Place<'_> {
         let Some(client) = self.sandbox.client() else {
             return process::run(command, deadline, stop).await;
         };
-        let network = action.network == Network::Allowed;
-        let view = self.sandbox.view(Needs {
-            tools: &action.tools,
-            passed,
-            read: &[],
-            network,
-        });
+        let view = self.view(action, passed);
         let request = Request {
             root: Root::Host,
             directory: self.directory.to_owned(),
@@ -57,7 +73,7 @@ impl Place<'_> {
             shown: view.shown,
             links: view.links,
             hidden: view.hidden,
-            network,
+            network: action.network == Network::Allowed,
             program: command.program.clone(),
             arguments: command.arguments.iter().map(Text::from).collect(),
             working_directory: command.directory.clone(),

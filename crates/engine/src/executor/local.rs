@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use synth_core::{Action, ActionKind, Diagnostic, Exec};
@@ -10,7 +11,9 @@ use synth_core::{Action, ActionKind, Diagnostic, Exec};
 use super::confined::Place;
 use super::environment::{Directories, environment, passed_on, with_root};
 use super::process::{Command, End};
+use super::undeclared::{self, Search, look_for_reads, look_for_writes};
 use super::{DEFAULT_TIMEOUT, Ended, Execution, native, outputs};
+use crate::config::SandboxMode;
 use crate::store::{CachedAction, Store, materialize};
 use crate::work::{WorkDirectory, remove_tree};
 
@@ -19,13 +22,13 @@ use crate::work::{WorkDirectory, remove_tree};
 pub(crate) struct LocalExecutor {
     store: Store,
     /// Why there is none, when the store can't be written.
-    work: Result<std::sync::Arc<WorkDirectory>, Diagnostic>,
+    work: Result<Arc<WorkDirectory>, Diagnostic>,
 }
 
 impl LocalExecutor {
     pub(crate) fn new(
         store: Store,
-        work: Result<std::sync::Arc<WorkDirectory>, Diagnostic>,
+        work: Result<Arc<WorkDirectory>, Diagnostic>,
     ) -> Self {
         Self { store, work }
     }
@@ -75,8 +78,15 @@ impl LocalExecutor {
         self.prepare(execution, directories).await?;
         let (outcome, base) = match &action.kind {
             ActionKind::Exec(exec) => {
-                run_exec(execution, exec, directory, deadline).await?;
-                (synth_core::NativeOutcome::default(), &directories.root)
+                if let Err(ended) = run_exec(execution, exec, directory, deadline).await {
+                    return Err(with_reads(execution, directory, ended).await);
+                }
+                let diagnostics = undeclared_writes(execution, &directories.root).await?;
+                let outcome = synth_core::NativeOutcome {
+                    diagnostics,
+                    ..synth_core::NativeOutcome::default()
+                };
+                (outcome, &directories.root)
             }
             ActionKind::Native(native) => {
                 let outcome = native::run(execution, native, directory, deadline).await?;
@@ -197,6 +207,67 @@ async fn run_exec(
             format!("`{}` was ended by signal {signal}", action.description),
         ))),
         End::TimedOut => Err(Ended::failed(timed_out(action))),
+    }
+}
+
+/// What a process that succeeded wrote beyond what it declares: warnings, where it may.
+async fn undeclared_writes(execution: &Execution, root: &Path) -> Result<Vec<Diagnostic>, Ended> {
+    let mode = execution.sandbox.mode();
+    if mode == SandboxMode::Off {
+        return Ok(Vec::new());
+    }
+    let is_error = mode == SandboxMode::Strict;
+    let (action, inputs) = (execution.action.clone(), execution.inputs.clone());
+    let root = root.to_owned();
+    let problems = blocking(move || look_for_writes(&action, &inputs, &root, is_error))
+        .await
+        .map_err(Ended::failed)?;
+    if problems.iter().any(Diagnostic::is_error) {
+        return Err(Ended::Failed {
+            diagnostics: problems,
+            exit_code: None,
+        });
+    }
+    Ok(problems)
+}
+
+/// A failure with what the process may have missed.
+async fn with_reads(execution: &Execution, directory: &Path, ended: Ended) -> Ended {
+    let Ended::Failed {
+        mut diagnostics,
+        exit_code,
+    } = ended
+    else {
+        return ended;
+    };
+    let sandbox = Arc::clone(&execution.sandbox);
+    if sandbox.mode() != SandboxMode::Off {
+        let (action, inputs) = (execution.action.clone(), execution.inputs.clone());
+        let (log, directory) = (execution.log.clone(), directory.to_owned());
+        let found = blocking(move || {
+            let place = Place {
+                sandbox: &sandbox,
+                directory: &directory,
+                also_in_place: false,
+            };
+            let log = super::log_tail(&log, undeclared::LOG_BYTES);
+            Ok(look_for_reads(
+                &Search {
+                    action: &action,
+                    inputs: &inputs,
+                    root: &place.directories().root,
+                    project: sandbox.project(),
+                    targets: sandbox.targets(),
+                    shown: place.shown(&action).as_deref(),
+                },
+                &log,
+            ))
+        });
+        diagnostics.extend(found.await.unwrap_or_default());
+    }
+    Ended::Failed {
+        diagnostics,
+        exit_code,
     }
 }
 

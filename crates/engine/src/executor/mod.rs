@@ -9,6 +9,7 @@ mod local;
 mod native;
 mod outputs;
 pub(crate) mod process;
+mod undeclared;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

@@ -226,12 +226,6 @@ fn lay_out(system: &mut Vec<PathBuf>) -> io::Result<()> {
     for name in DEVICES {
         fs::File::create(staging.join("dev").join(name))?;
     }
-    for directory in SKELETON_DIRECTORIES {
-        fs::create_dir_all(Path::new(SKELETON).join(directory))?;
-    }
-    for file in SKELETON_FILES {
-        fs::File::create(Path::new(SKELETON).join(file))?;
-    }
     let mut paths: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
     paths.push(HARDWARE.into());
     for entry in fs::read_dir("/")?.flatten() {
@@ -249,6 +243,17 @@ fn lay_out(system: &mut Vec<PathBuf>) -> io::Result<()> {
             make_place(&path, true)?;
             system.push(path);
         }
+    }
+    Ok(())
+}
+
+/// Makes what images are laid upon.
+pub(super) fn make_skeleton() -> io::Result<()> {
+    for directory in SKELETON_DIRECTORIES {
+        fs::create_dir_all(Path::new(SKELETON).join(directory))?;
+    }
+    for file in SKELETON_FILES {
+        fs::File::create(Path::new(SKELETON).join(file))?;
     }
     Ok(())
 }

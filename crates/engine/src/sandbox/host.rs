@@ -24,7 +24,7 @@ use synth_core::Diagnostic;
 
 use super::base::{self, Base};
 use super::wire::{self, Beginning, Request, Trouble};
-use super::{action, kernel};
+use super::{Root, action, kernel};
 use crate::plugin::take_socket;
 
 /// Serves the sandbox of a build until the other side of the socket on standard input is closed.
@@ -245,6 +245,9 @@ fn new_network() -> Result<OwnedFd, Trouble> {
 
 fn make_places(request: &Request) -> Result<(), Trouble> {
     let at = |path: &Path| Trouble::at(format!("making a place for `{}`", path.display()));
+    if matches!(request.root, Root::Layers(_)) {
+        return base::make_skeleton().map_err(Trouble::at("making what images are laid upon"));
+    }
     if request.also_in_place {
         base::make_place(&request.directory, true).map_err(at(&request.directory))?;
     }

@@ -28,7 +28,7 @@ pub use client::{Client, Finished};
 #[cfg(target_os = "linux")]
 pub use host::serve;
 pub(crate) use policy::Sandbox;
-pub(crate) use view::Needs;
+pub(crate) use view::{Needs, View};
 pub use wire::{Request, Shown, Text, Trouble};
 
 /// Where an action's directory appears.

@@ -6,12 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use synth_core::{Concern, Diagnostic};
+use synth_core::{Concern, Diagnostic, ProjectPath};
 
 use super::client::Client;
 use super::view::{Machine, Needs, View};
 use super::wire::Trouble;
-use crate::config::{SandboxConfig, SandboxMode};
+use crate::config::{Pipeline, SandboxMode};
 use crate::plugin::HostProgram;
 
 /// A build's sandbox, made when the first action needs it.
@@ -19,20 +19,22 @@ pub(crate) struct Sandbox {
     asked: SandboxMode,
     read: Vec<PathBuf>,
     machine: Machine,
+    project: PathBuf,
+    targets: Vec<(String, ProjectPath)>,
     host: Option<HostProgram>,
     client: OnceLock<Result<Client, Trouble>>,
 }
 
 impl Sandbox {
-    /// Of a build whose project and store are at these places. Without a program that can be its
-    /// host there is none, and whoever has not asked for one is not told.
+    /// Of a build with this store. Without a program that can be its host there is none, and whoever
+    /// has not asked for one is not told.
     pub(crate) fn new(
-        config: &SandboxConfig,
+        pipeline: &Pipeline,
         asked: Option<SandboxMode>,
         host: Option<HostProgram>,
-        hidden: [&Path; 2],
+        store: &Path,
     ) -> Self {
-        let asked = asked.or(config.mode);
+        let asked = asked.or(pipeline.sandbox.mode);
         let default = match host {
             Some(_) => SandboxMode::default(),
             None => SandboxMode::Off,
@@ -41,12 +43,18 @@ impl Sandbox {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         Self {
             asked: asked.unwrap_or(default),
-            read: config.read.clone(),
+            read: pipeline.sandbox.read.clone(),
+            project: pipeline.root.clone(),
+            targets: pipeline
+                .every_target
+                .iter()
+                .map(|target| (target.name.clone(), target.output_path.clone()))
+                .collect(),
             machine: Machine {
                 home: home
                     .filter(|home| home.is_absolute())
                     .map(|home| real(&home)),
-                hidden: hidden.map(real).into_iter().collect(),
+                hidden: vec![real(&pipeline.root), real(store)],
             },
             host,
             client: OnceLock::new(),
@@ -88,6 +96,16 @@ impl Sandbox {
         let read: BTreeSet<&PathBuf> = self.read.iter().collect();
         let read = read.into_iter().map(|path| format!(" {}", path.display()));
         format!("strict{}", read.collect::<String>())
+    }
+
+    /// The project's directory.
+    pub(crate) fn project(&self) -> &Path {
+        &self.project
+    }
+
+    /// Where targets put their outputs, by name.
+    pub(crate) fn targets(&self) -> &[(String, ProjectPath)] {
+        &self.targets
     }
 
     /// What an action sees beside the system.
