@@ -66,6 +66,7 @@ pub fn serve() -> Result<(), Diagnostic> {
 fn enter_namespaces() -> Result<(), Trouble> {
     let user = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();
+    kernel::keep_descriptors().map_err(Trouble::at("keeping descriptors"))?;
     kernel::unshare(
         UnshareFlags::NEWUSER
             | UnshareFlags::NEWNS

@@ -41,7 +41,7 @@ pub(super) fn enter(layers: &Layers, request: &Request, host: &Host) -> Result<(
     };
     kernel::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC)
         .map_err(Trouble::at("making namespaces"))?;
-    mount_stack(layers)?;
+    mount_stack(layers, host.is_root)?;
     let attached = || -> io::Result<()> {
         base::attach(&devices, Path::new("/dev"))?;
         for (tree, path) in &files {
@@ -53,8 +53,7 @@ pub(super) fn enter(layers: &Layers, request: &Request, host: &Host) -> Result<(
         }
     };
     attached().map_err(Trouble::at("mounting what every image has"))?;
-    mount_memory()?;
-    base::mount_processes(Path::new("/proc"), host.is_root)
+    mount_memory()
 }
 
 /// The devices of the system's view.
@@ -67,7 +66,7 @@ fn devices_of(host: &Host) -> io::Result<OwnedFd> {
     devices
 }
 
-fn mount_stack(layers: &Layers) -> Result<(), Trouble> {
+fn mount_stack(layers: &Layers, is_root: bool) -> Result<(), Trouble> {
     let failed = || Trouble::at("mounting image layers");
     // By short names without a special character, of which many go into the kernel's one page.
     let names = tempfile::Builder::new()
@@ -97,6 +96,8 @@ fn mount_stack(layers: &Layers) -> Result<(), Trouble> {
         std::fs::create_dir(&root)?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         mount("overlay", &root, "overlay", flags, options.as_c_str())?;
+        // While the machine's own can be seen as a whole, which the kernel asks for.
+        mount_processes(&root.join("proc"), is_root)?;
         rustix::process::chdir(&root)?;
         rustix::process::pivot_root(".", ".")?;
         unmount(".", UnmountFlags::DETACH)?;
@@ -106,4 +107,12 @@ fn mount_stack(layers: &Layers) -> Result<(), Trouble> {
     // They are out of this process's sight, and stay in the host's memory until its end.
     let _ = names.keep();
     Ok(())
+}
+
+/// Mounts the processes in an image, which may have something else there than a directory.
+fn mount_processes(at: &Path, is_root: bool) -> io::Result<()> {
+    if !at.symlink_metadata()?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
+    }
+    base::mount_processes(at, is_root).map_err(io::Error::other)
 }

@@ -1,23 +1,47 @@
-//! The sandbox, from the inside and as an attacker would try it. This program is the sandbox's
-//! host too, so it brings a harness of its own.
+//! The sandbox, seen from inside and tried as an attacker would. `main` is the program's own because
+//! it is also the sandbox's host process, as `synth` is. A test of each attack states its result.
 
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, reason = "the helpers of a test fail it")
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of a test fail it where they stand"
 )]
 
+mod attacks;
+mod ends;
+mod layers;
+mod machine;
 mod start_up;
 
-fn main() -> std::process::ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(HOST) {
-        return match synth_engine::sandbox::serve() {
-            Ok(()) => std::process::ExitCode::SUCCESS,
-            Err(_) => std::process::ExitCode::FAILURE,
-        };
-    }
-    start_up::measure();
-    std::process::ExitCode::SUCCESS
-}
+use std::process::ExitCode;
 
-/// The word that makes this program the sandbox's host.
+use libtest_mimic::{Arguments, Trial};
+
+/// The argument that makes this program the sandbox's host.
 const HOST: &str = "sandbox-host";
+
+/// The argument that makes this program start an action and then wait for its own end.
+const VICTIM: &str = "victim";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some(HOST) => {
+            return match synth_engine::sandbox::serve() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
+        Some(VICTIM) => return ends::wait_in_the_sandbox(&arguments.next().unwrap_or_default()),
+        _ => {}
+    }
+    let tests: Vec<(&str, fn())> =
+        [attacks::TESTS, ends::TESTS, layers::TESTS, start_up::TESTS].concat();
+    let trials = tests.into_iter().map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
