@@ -35,7 +35,6 @@ fn ends_are_as_outside() {
         ("kill -15 $$", End::Signalled(15)),
         // Signals are as at the start of any program.
         ("yes | head -1 > /dev/null", End::Exited(0)),
-        ),
     ] {
         assert_eq!(machine.sh(script).end, end, "{script}");
     }
