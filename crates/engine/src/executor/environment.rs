@@ -160,7 +160,8 @@ mod tests {
             ("HOME", "/home/user"),
         ];
         let user = user.map(|(name, value)| (name.into(), value.into()));
-        let passed = passed_on(&["PIP_*".into(), "HOME".into()], user.into_iter());
+        let pass = ["PIP_*".into(), "HOME".into()];
+        let passed = passed_on(&pass, user.into_iter());
         let variables = environment(
             &action,
             &declared,

@@ -1,6 +1,7 @@
 //! How what runs in the sandbox ends: by itself, by order, and with whoever started it.
 
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ),
     ("what_it_used_is_told", what_it_used_is_told),
     ("what_cannot_be_run_is_told", what_cannot_be_run_is_told),
+    ("an_ordinary_user_has_one_too", an_ordinary_user_has_one_too),
 ];
 
 fn ends_are_as_outside() {
@@ -173,6 +175,32 @@ fn what_cannot_be_run_is_told() {
     );
     // And the sandbox is still there.
     machine.sh("true").succeeded();
+}
+
+/// The attacks again, by somebody who is not the administrator, where these tests are.
+fn an_ordinary_user_has_one_too() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir_in("/var/tmp").unwrap();
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let program = directory.path().join("sandbox");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    #[expect(
+        clippy::disallowed_types,
+        reason = "another user needs another process"
+    )]
+    let run = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(program)
+        .args(["--skip", "an_ordinary", "--skip", "starting_costs"])
+        .env("HOME", "/nonexistent")
+        .env("INSTA_UPDATE", "no")
+        .current_dir("/")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}");
 }
 
 /// The processes that work below a directory, by what their root holds of it.

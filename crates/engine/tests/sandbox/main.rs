@@ -8,10 +8,14 @@
 )]
 
 mod attacks;
+mod builds;
 mod ends;
 mod layers;
 mod machine;
 mod start_up;
+#[path = "../builds/workspace.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -35,8 +39,14 @@ fn main() -> ExitCode {
         Some(VICTIM) => return ends::wait_in_the_sandbox(&arguments.next().unwrap_or_default()),
         _ => {}
     }
-    let tests: Vec<(&str, fn())> =
-        [attacks::TESTS, ends::TESTS, layers::TESTS, start_up::TESTS].concat();
+    let tests: Vec<(&str, fn())> = [
+        attacks::TESTS,
+        builds::TESTS,
+        ends::TESTS,
+        layers::TESTS,
+        start_up::TESTS,
+    ]
+    .concat();
     let trials = tests.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();
