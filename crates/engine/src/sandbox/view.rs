@@ -31,7 +31,7 @@ const SYSTEM: [&str; 10] = [
 const PROGRAM_DIRECTORIES: [&str; 5] = ["bin", "sbin", "shims", "libexec", "Scripts"];
 
 /// What is shown of an installation that is one with somebody's files, such as `~/.local`.
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 14] = [
     "bin",
     "include",
     "lib",
@@ -44,6 +44,7 @@ const PARTS: [&str; 13] = [
     "share/pipx",
     "share/uv",
     "shims",
+    "version",
     "versions",
 ];
 
@@ -194,9 +195,12 @@ impl Viewing<'_> {
             .is_some_and(|name| PROGRAM_DIRECTORIES.contains(&name));
         let prefix = directory.parent().filter(|_| is_for_programs);
         match prefix {
-            Some(prefix) if self.is_somebodys(prefix) => {
+            Some(prefix)
+                if self.machine.is_too_much(prefix)
+                    || (self.is_somebodys(prefix) && !is_environment(prefix)) =>
+            {
                 for part in PARTS.map(|part| prefix.join(part)) {
-                    if part.is_dir() && !self.machine.is_too_much(&part) {
+                    if part.exists() && !self.machine.is_too_much(&part) {
                         self.show(&part, false);
                     }
                 }
@@ -357,6 +361,11 @@ fn interpreter(program: &Path) -> Option<PathBuf> {
     path.is_absolute().then_some(path)
 }
 
+/// Whether a directory is a virtual environment of Python, wherever it is.
+fn is_environment(prefix: &Path) -> bool {
+    prefix.join("pyvenv.cfg").is_file()
+}
+
 /// The programs of the Python that a virtual environment was made from (PEP 405).
 fn base_interpreter(prefix: &Path) -> Option<PathBuf> {
     let text = fs::read_to_string(prefix.join("pyvenv.cfg")).ok()?;
@@ -502,7 +511,12 @@ mod tests {
             let view = view.replace("\nnot /home/me/project", "");
             assert_eq!(view, expected, "{tool}");
         }
-        insta::assert_snapshot!(place.view(&["home/me/venv/bin/python"], &[], false), @"");
+        insta::assert_snapshot!(place.view(&["home/me/venv/bin/python"], &[], false), @"
+        /home/me/.local/share/uv/python/cpython
+        /home/me/venv
+        /home/me/venv/bin/python -> python3.12
+        /home/me/venv/bin/python3.12 -> /home/me/.local/share/uv/python/cpython/bin/python3.12
+        ");
     }
 
     #[test]
@@ -522,7 +536,17 @@ mod tests {
             ("ALL", "ROOT/home"),
             ("LINKED", "ROOT/link"),
         ];
-        insta::assert_snapshot!(place.view(&[], &passed, false), @"");
-        insta::assert_snapshot!(place.view(&[], &passed, true), @"");
+        insta::assert_snapshot!(place.view(&[], &passed, false), @"
+        /etc/ca.pem
+        /home/me/.cargo
+        /link -> home/me/.cargo
+        ");
+        insta::assert_snapshot!(place.view(&[], &passed, true), @"
+        /etc/ca.pem
+        /home/me rw
+        /link -> home/me/.cargo
+        not /home/me/project
+        not /home/me/.cache/synth
+        ");
     }
 }

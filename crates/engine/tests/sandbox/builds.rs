@@ -81,7 +81,12 @@ fn undeclared_writes_are_told() {
     }
     let workspace = Workspace::new(&pipeline("", &[script]));
     let report = workspace.build_with(options(None));
-    insta::assert_snapshot!(told(&report), @"");
+    insta::assert_snapshot!(told(&report), @r#"
+    sandbox.write: `run the script` left what is none of its outputs: `src/made`, `tmp/left`
+      add `outputs = ["src/made", "tmp/left"]` where it is a result, `scratch = ["src/made", "tmp/left"]` where nobody needs it
+    sandbox.write.input: `run the script` changed its inputs: `src/input.txt`
+      have it write elsewhere, or add `scratch = ["src/input.txt"]`: the project's own files stay as they are
+    "#);
 }
 
 fn undeclared_reads_are_told() {
@@ -98,7 +103,16 @@ fn undeclared_reads_are_told() {
     workspace.write("outside.txt", "outside");
     let report = workspace.build_with(options(None));
     let shown = told(&report).replace(workspace.directory.path().to_str().unwrap(), "[DIR]");
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r#"
+    build.failed: `run the script` failed with exit code 1
+      
+    sandbox.read: the project has `secret.txt`, which `run the script` does not get
+      set `source_path` to a directory that holds all that it needs
+    build.failed: `run the script` failed with exit code 1
+      
+    sandbox.read.output: `run the script` may have looked for an output of the target `lib`
+      add `needs = ["lib"]`: its outputs are then below `needs/lib`
+    "#);
 
     let script = format!("app | | cat '{}' > out/x.txt", outside.display());
     let config = pipeline("", &[&script]);

@@ -309,6 +309,13 @@ mod tests {
                 fs::create_dir(root.join("empty")).unwrap();
             },
         );
-        insta::assert_snapshot!(told, @"");
+        insta::assert_snapshot!(told, @r#"
+        `run make` left what is none of its outputs: `0.tmp`, `1.tmp`, `2.tmp`, `3.tmp`, `4.tmp` and 3 more
+          add `outputs = ["0.tmp", "1.tmp", "2.tmp", "3.tmp", "4.tmp"]` where it is a result, `scratch = ["0.tmp", "1.tmp", "2.tmp", "3.tmp", "4.tmp"]` where nobody needs it
+        `run make` changed its inputs: `link`
+          have it write elsewhere, or add `scratch = ["link"]`: the project's own files stay as they are
+        `run make` removed its inputs: `two`
+          have it leave them, or add `scratch = ["two"]`: the project's own files stay as they are
+        "#);
     }
 }
