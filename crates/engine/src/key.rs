@@ -18,11 +18,17 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The key of an action on its inputs.
-    pub(crate) fn of(action: &Action, inputs: &Tree, description: &TargetDescription) -> Self {
+    /// The key of an action on its inputs, in a sandbox of this identity: what an action may see is
+    /// another thing there.
+    pub(crate) fn of(
+        action: &Action,
+        inputs: &Tree,
+        description: &TargetDescription,
+        sandbox: &str,
+    ) -> Self {
         Self {
             command: command(action),
-            platform: platform(action, description),
+            platform: platform(action, description, sandbox),
             inputs: inputs.to_message(),
         }
     }
@@ -138,7 +144,7 @@ mod tests {
             setting_aliases: Vec::new(),
         };
         change(&mut action, &mut inputs, &mut description);
-        Key::of(&action, &inputs, &description).digest()
+        Key::of(&action, &inputs, &description, "strict").digest()
     }
 
     fn exec(action: &mut Action) -> &mut Exec {

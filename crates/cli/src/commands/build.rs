@@ -18,6 +18,7 @@ use crate::arguments::{BuildArguments, Global, ReportFormat, SandboxArgument};
 use crate::{SANDBOX_HOST, exit};
 use crate::render::progress::{Amount, Progress};
 use crate::render::{diagnostics, explanation, table};
+use crate::{SANDBOX_HOST, exit};
 
 pub(crate) fn run(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Outcome {
     let outcome = begin(global, arguments, linked);
@@ -159,6 +160,14 @@ fn loads(arguments: &BuildArguments) -> bool {
     {
         let _ = arguments;
         false
+    }
+}
+
+fn sandbox_mode(argument: SandboxArgument) -> SandboxMode {
+    match argument {
+        SandboxArgument::Strict => SandboxMode::Strict,
+        SandboxArgument::Warn => SandboxMode::Warn,
+        SandboxArgument::Off => SandboxMode::Off,
     }
 }
 
