@@ -15,7 +15,6 @@ use super::{
     Kinds, Outcome, directory, host_program, load, load_options, plugin_options, print, print_json,
 };
 use crate::arguments::{BuildArguments, Global, ReportFormat, SandboxArgument};
-use crate::{SANDBOX_HOST, exit};
 use crate::render::progress::{Amount, Progress};
 use crate::render::{diagnostics, explanation, table};
 use crate::{SANDBOX_HOST, exit};

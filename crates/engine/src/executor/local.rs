@@ -26,10 +26,7 @@ pub(crate) struct LocalExecutor {
 }
 
 impl LocalExecutor {
-    pub(crate) fn new(
-        store: Store,
-        work: Result<Arc<WorkDirectory>, Diagnostic>,
-    ) -> Self {
+    pub(crate) fn new(store: Store, work: Result<Arc<WorkDirectory>, Diagnostic>) -> Self {
         Self { store, work }
     }
 
