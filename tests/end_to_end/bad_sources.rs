@@ -153,7 +153,7 @@ fn a_failing_test_shows_what_it_said_and_its_log() {
     api: last lines of "test the installed wheel"
       | ============================= test session starts ==============================
       | platform linux -- [VERSIONS]
-      | rootdir: [WORKSPACE]/cache/synth/v1/work/build-[RANDOM]/api.test-[RANDOM]/root/source
+      | rootdir: /synth/root/source
       | configfile: pyproject.toml
       | collected 1 item
       | 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -12,6 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::plugin_fixtures::directory_with;
 use crate::workspace::Workspace;
+
+/// A site whose command tells a file beside the project which process it is: no sandbox lets it.
+const OUTSIDE: &str = "sandbox = \"off\"\n[targets.site]\ntype = \"static\"\nsource_path = \"web\"\nbuild_command = \"sh build.sh\"\nbuild_output = \"out\"\n";
 
 const OUTPUTS: [&str; 3] = ["dist/api", "dist/site", "dist/image"];
 
@@ -61,10 +65,7 @@ fn a_build_killed_at_any_moment_leaves_the_earlier_outputs_whole() {
 fn an_interrupted_build_says_so_and_leaves_the_earlier_outputs() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let workspace = Workspace::with_files([
-            (
-                "synth.toml",
-                "[targets.site]\ntype = \"static\"\nsource_path = \"web\"\nbuild_command = \"sh build.sh\"\nbuild_output = \"out\"\n",
-            ),
+            ("synth.toml", OUTSIDE),
             (
                 "web/build.sh",
                 "mkdir -p out\necho '<!doctype html><title>One</title>' > out/index.html\n",
@@ -137,10 +138,7 @@ fn a_signal_ends_a_plugin_that_plans_without_end() {
 #[test]
 fn a_second_signal_ends_what_is_deaf_to_the_first() {
     let workspace = Workspace::with_files([
-        (
-            "synth.toml",
-            "[targets.site]\ntype = \"static\"\nsource_path = \"web\"\nbuild_command = \"sh build.sh\"\nbuild_output = \"out\"\n",
-        ),
+        ("synth.toml", OUTSIDE),
         ("web/index.html", "<!doctype html><title>One</title>"),
     ]);
     let running = workspace.beside("running");
@@ -166,6 +164,48 @@ fn a_second_signal_ends_what_is_deaf_to_the_first() {
     kill_process(process, Signal::TERM).unwrap();
     assert_eq!(build.wait().unwrap().code(), Some(143));
     assert!(has_ended(command), "the command was ended too");
+}
+
+#[test]
+fn what_runs_in_the_sandbox_ends_with_a_killed_build() {
+    let workspace = Workspace::with_files([
+        (
+            "synth.toml",
+            OUTSIDE.strip_prefix("sandbox = \"off\"\n").unwrap(),
+        ),
+        (
+            "web/build.sh",
+            "trap '' TERM HUP\n(setsid sleep 1000 &)\nexec sleep 1000\n",
+        ),
+    ]);
+    let mut build = start(&workspace);
+    let told = told(&mut build);
+    let work = workspace.beside("cache");
+    while in_the_sandbox(&work).len() < 2 {
+        assert!(build.try_wait().unwrap().is_none(), "the build goes on");
+        let _ = told.recv_timeout(Duration::from_millis(10));
+    }
+    build.kill().unwrap();
+    build.wait().unwrap();
+    let killed = Instant::now();
+    while !in_the_sandbox(&work).is_empty() {
+        assert!(killed.elapsed() < Duration::from_secs(60));
+        thread::yield_now();
+    }
+}
+
+/// The processes of actions whose directories are below this one.
+fn in_the_sandbox(work: &std::path::Path) -> Vec<PathBuf> {
+    let work = work.to_str().unwrap();
+    let is_inside = |line: &str| line.contains(work) && line.contains(" /synth ");
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .map(|process| process.path())
+        .filter(|process| {
+            let mounts = std::fs::read_to_string(process.join("mountinfo"));
+            mounts.is_ok_and(|mounts| mounts.lines().any(is_inside))
+        })
+        .collect()
 }
 
 #[test]

@@ -276,6 +276,9 @@ pub(crate) struct BuildArguments {
     /// Execute every action twice, and fail where it does not leave the same both times
     #[arg(long)]
     pub(crate) verify_reproducible: bool,
+    /// How actions are kept to what they declare [default: what synth.toml says, or strict]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) sandbox: Option<SandboxArgument>,
     /// Say of each target that was not up to date what is different from its last build
     #[arg(long)]
     pub(crate) explain: bool,
@@ -283,6 +286,16 @@ pub(crate) struct BuildArguments {
     #[cfg(feature = "docker")]
     #[arg(long)]
     pub(crate) load: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SandboxArgument {
+    /// They see and write nothing else, and one that tries fails
+    Strict,
+    /// Nothing is kept from them; what they write beside is told
+    Warn,
+    /// Neither
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

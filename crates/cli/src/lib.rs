@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
 /// ```
 #[must_use]
 pub fn main_with(kinds: impl FnOnce() -> Registry) -> ExitCode {
-    if let Some(code) = plugin_host() {
+    if let Some(code) = host() {
         return code;
     }
     let arguments = match arguments::Arguments::try_parse() {
@@ -106,14 +106,21 @@ pub fn main_with(kinds: impl FnOnce() -> Registry) -> ExitCode {
 /// which starts itself with it.
 pub(crate) const PLUGIN_HOST: &str = "plugin-host";
 
-/// Serves a plugin when that is what the process was started for.
-fn plugin_host() -> Option<ExitCode> {
+/// The word that makes synth the host of a sandbox: for synth alone too.
+pub(crate) const SANDBOX_HOST: &str = "sandbox-host";
+
+/// Serves a plugin or a sandbox when that is what the process was started for.
+fn host() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next()? != PLUGIN_HOST {
+    let word = arguments.next()?;
+    let served = if word == PLUGIN_HOST {
+        let service = arguments.next().unwrap_or_default();
+        synth_engine::plugin::serve(&service.to_string_lossy())
+    } else if word == SANDBOX_HOST {
+        synth_engine::sandbox::serve()
+    } else {
         return None;
-    }
-    let service = arguments.next().unwrap_or_default();
-    let served = synth_engine::plugin::serve(&service.to_string_lossy());
+    };
     Some(match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

@@ -103,6 +103,12 @@ pub struct Action {
     /// Whether a failure may pass by itself.
     #[serde(default)]
     pub retry: Retry,
+    /// What it may leave in its root beside its outputs, and change of its inputs: caches of its
+    /// tools and the like, which nobody takes. Globs as those of [`SourceFiles`], relative to the
+    /// root; one without `/` means that name at any depth, as in `__pycache__`. In a strict sandbox
+    /// an action fails that leaves anything else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scratch: Vec<String>,
 }
 
 impl Action {
@@ -126,6 +132,7 @@ impl Action {
             resources: Resources::default(),
             timeout_seconds: None,
             retry: Retry::default(),
+            scratch: Vec::new(),
         }
     }
 
@@ -220,6 +227,13 @@ impl Action {
     #[must_use]
     pub fn with_network(mut self) -> Self {
         self.network = Network::Allowed;
+        self
+    }
+
+    /// Lets it leave files that match these globs beside its outputs: see [`Action::scratch`].
+    #[must_use]
+    pub fn scratch<S: Into<String>>(mut self, patterns: impl IntoIterator<Item = S>) -> Self {
+        self.scratch.extend(patterns.into_iter().map(Into::into));
         self
     }
 

@@ -175,7 +175,8 @@ impl ActionJob {
         let (kind, target) = (Arc::clone(&self.kind), self.target.clone());
         let looked_up = tokio::task::spawn_blocking(move || {
             let inputs = input_tree(&action, &workshop.project, &available)?;
-            let key = Key::of(&action, &inputs, kind.description());
+            let sandbox = workshop.sandbox.identity();
+            let key = Key::of(&action, &inputs, kind.description(), &sandbox);
             let digest = key.digest();
             let before = TargetKeys::read(&workshop.state.keys_record(&target));
             let reasons = before.differences(&action, &key);
@@ -278,6 +279,7 @@ impl ActionJob {
                 cancel: self.stop.clone(),
                 kill: self.workshop.kill.clone(),
             },
+            sandbox: Arc::clone(&self.workshop.sandbox),
             progress: Arc::new(progress),
         };
         self.workshop.executor.execute(execution).await

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Registry;
 use crate::action_graph::ActionGraph;
 use crate::commit::{Declaration, OutputPlace, Outputs};
-use crate::config::{FailureStrategy, Pipeline};
+use crate::config::{FailureStrategy, Pipeline, SandboxMode};
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
 use crate::graph::TargetGraph;
@@ -21,9 +21,11 @@ use crate::index::stamp::wait_for_the_next_tick;
 use crate::index::{self, Built, Earlier, Gathering, Watched};
 use crate::plan_cache::PlanCache;
 use crate::plans::{self, Answer, is_fault_of_kind};
+use crate::plugin::HostProgram;
 use crate::project::Project;
 use crate::repair::{Executed, Repairs};
 use crate::report::{BuildReport, REPORT_VERSION, TargetReport};
+use crate::sandbox::Sandbox;
 use crate::schedule::{Finished, PlannedTarget, Schedule, Workshop};
 use crate::settled::Settlement;
 use crate::state::{State, WorkspaceLock};
@@ -46,6 +48,11 @@ pub struct BuildOptions {
     pub verify_reproducible: bool,
     /// The store's directory; none for the user's own, see [`default_store_directory`].
     pub store: Option<PathBuf>,
+    /// How actions are kept to what they declare; none for what the pipeline says.
+    pub sandbox: Option<SandboxMode>,
+    /// The program that is the host of the sandbox, see [`sandbox::serve`](crate::sandbox::serve);
+    /// without one there is none.
+    pub sandbox_host: Option<HostProgram>,
     /// Ends the build when it is cancelled: processes are asked to end, and given a moment.
     pub cancel: CancellationToken,
     /// Ends processes at once when it is cancelled, after `cancel`.
@@ -67,6 +74,8 @@ impl Default for BuildOptions {
             force: Vec::new(),
             verify_reproducible: false,
             store: None,
+            sandbox: None,
+            sandbox_host: None,
             cancel: CancellationToken::new(),
             kill: CancellationToken::new(),
             observer: Arc::new(()),
@@ -192,6 +201,7 @@ pub async fn build(
             targets: reports,
             diagnostics: faults
                 .into_iter()
+                .chain(workshop.sandbox.warning())
                 .chain(pipeline.warnings.clone())
                 .collect(),
         };
@@ -531,6 +541,12 @@ pub(crate) fn open_workshop(
     let in_place = Arc::clone(project.in_place());
     Ok(Arc::new(Workshop {
         project,
+        sandbox: Arc::new(Sandbox::new(
+            pipeline,
+            options.sandbox,
+            options.sandbox_host.clone(),
+            &directory,
+        )),
         executor: LocalExecutor::new(store.clone(), work),
         outputs: Outputs::new(&pipeline.root, state.clone(), store.clone(), in_place),
         state,

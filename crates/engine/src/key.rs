@@ -18,11 +18,17 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The key of an action on its inputs.
-    pub(crate) fn of(action: &Action, inputs: &Tree, description: &TargetDescription) -> Self {
+    /// The key of an action on its inputs, in a sandbox of this identity: what an action may see is
+    /// another thing there.
+    pub(crate) fn of(
+        action: &Action,
+        inputs: &Tree,
+        description: &TargetDescription,
+        sandbox: &str,
+    ) -> Self {
         Self {
             command: command(action),
-            platform: platform(action, description),
+            platform: platform(action, description, sandbox),
             inputs: inputs.to_message(),
         }
     }
@@ -75,7 +81,7 @@ fn command(action: &Action) -> reapi::Command {
 }
 
 /// What the action runs on and by: properties sorted by name, as the API wants them.
-fn platform(action: &Action, description: &TargetDescription) -> reapi::Platform {
+fn platform(action: &Action, description: &TargetDescription, sandbox: &str) -> reapi::Platform {
     let mut properties = vec![
         ("ISA".to_owned(), std::env::consts::ARCH.to_owned()),
         ("OSFamily".to_owned(), std::env::consts::OS.to_owned()),
@@ -84,6 +90,7 @@ fn platform(action: &Action, description: &TargetDescription) -> reapi::Platform
             format!("{}@{}", description.crate_name, description.version),
         ),
         ("synth.interface".to_owned(), INTERFACE_VERSION.to_string()),
+        ("synth.sandbox".to_owned(), sandbox.to_owned()),
         (
             "synth.network".to_owned(),
             match action.network {
@@ -137,7 +144,7 @@ mod tests {
             setting_aliases: Vec::new(),
         };
         change(&mut action, &mut inputs, &mut description);
-        Key::of(&action, &inputs, &description).digest()
+        Key::of(&action, &inputs, &description, "strict").digest()
     }
 
     fn exec(action: &mut Action) -> &mut Exec {

@@ -36,6 +36,7 @@ mod registry;
 mod repair;
 mod report;
 mod reproducible;
+pub mod sandbox;
 mod schedule;
 mod settled;
 mod state;
@@ -51,7 +52,8 @@ pub use build::{BuildError, BuildOptions, build, default_store_directory, plan_p
 pub use check::{CheckReport, ToolCheck, check};
 pub use clean::clean;
 pub use config::{
-    CONFIG_FILE_NAMES, FailureStrategy, LoadOptions, Loaded, Pipeline, editor_schema,
+    CONFIG_FILE_NAMES, FailureStrategy, LoadOptions, Loaded, Pipeline, SandboxConfig, SandboxMode,
+    editor_schema,
 };
 pub use event::{Event, Observer};
 pub use executor::handover;

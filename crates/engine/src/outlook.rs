@@ -175,7 +175,8 @@ impl<'a> Prospect<'a> {
         reasons: &mut Vec<String>,
     ) -> Result<bool, Box<Diagnostic>> {
         let inputs = input_tree(action, &self.workshop.project, available)?;
-        let key = Key::of(action, &inputs, kind.description());
+        let sandbox = self.workshop.sandbox.identity();
+        let key = Key::of(action, &inputs, kind.description(), &sandbox);
         let differences = keys.differences(action, &key);
         let known = self
             .workshop

@@ -26,6 +26,7 @@ use crate::project::Project;
 use crate::recorded::Dialogue;
 use crate::repair::Executed;
 use crate::report::ActionStatus;
+use crate::sandbox::Sandbox;
 use crate::settled::Settled;
 use crate::state::State;
 use crate::store::{CachedAction, Store};
@@ -41,6 +42,7 @@ pub(crate) struct Workshop {
     pub(crate) state: State,
     pub(crate) store: Store,
     pub(crate) executor: LocalExecutor,
+    pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) outputs: Outputs,
     pub(crate) logs: PathBuf,
     pub(crate) observer: Arc<dyn Observer>,

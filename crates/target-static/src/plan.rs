@@ -195,6 +195,7 @@ fn commands(mut plan: Plan, project: &Project<'_>) -> Result<Plan, Vec<Diagnosti
         return Err(problems);
     }
     let sources = InputSource::Source(project.sources());
+    // What generators and package managers leave beside is theirs to know, and taken by nobody.
     let mut build = Action::new(
         "build",
         Phase::Build,
@@ -202,7 +203,8 @@ fn commands(mut plan: Plan, project: &Project<'_>) -> Result<Plan, Vec<Diagnosti
         exec(command, project).pass(settings.pass_environment.clone()),
     )
     .input(WORK, sources)
-    .output_directory(TREE, format!("{WORK}/{}", project.build_output));
+    .output_directory(TREE, format!("{WORK}/{}", project.build_output))
+    .scratch([format!("{WORK}/**")]);
     build.tools = build_tools;
     for need in &project.target.needs {
         let source = InputSource::Target { name: need.clone() };
@@ -231,6 +233,7 @@ fn install_action(command: &Command, tools: Vec<Tool>, project: &Project<'_>) ->
         exec(command, project).pass(environment),
     )
     .input(WORK, InputSource::Source(inputs))
+    .scratch([format!("{WORK}/**")])
     .with_network();
     action.tools = tools;
     for output in &project.installation.outputs {

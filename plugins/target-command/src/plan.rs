@@ -6,6 +6,7 @@ use synth_core::{
 
 use crate::programs::{self, Program};
 use crate::recipe::Recipe;
+use crate::settings::Settings;
 
 /// The kind of the artifacts.
 const ARTIFACT: &str = "command.output";
@@ -40,7 +41,8 @@ pub(crate) fn plan(
     let checks = settings.outputs.is_empty();
     let phase = if checks { Phase::Test } else { Phase::Build };
     let mut action = Action::new("run", phase, description(recipe), exec)
-        .input(&directory, sources(target, recipe));
+        .input(&directory, sources(target, recipe))
+        .scratch(scratch(settings, &directory));
     for name in &target.needs {
         let needed = InputSource::Target { name: name.clone() };
         action = action.input(format!("needs/{name}"), needed);
@@ -80,8 +82,28 @@ fn sources(target: &TargetSpec, recipe: &Recipe) -> InputSource {
     let files = SourceFiles::below(root)
         .include(settings.inputs.iter().flatten())
         .exclude(&settings.exclude)
+        .exclude(at_any_depth(&settings.scratch))
         .exclude(&settings.outputs);
     InputSource::Source(files)
+}
+
+/// What it may leave, where it is in the action's root.
+fn scratch(settings: &Settings, directory: &str) -> Vec<String> {
+    let patterns = at_any_depth(&settings.scratch);
+    patterns
+        .map(|pattern| format!("{directory}/{pattern}"))
+        .collect()
+}
+
+/// Patterns of which those without `/` mean a name anywhere.
+fn at_any_depth(patterns: &[String]) -> impl Iterator<Item = String> {
+    patterns.iter().map(|pattern| {
+        let pattern = pattern.trim_start_matches("./");
+        match pattern.trim_end_matches('/').contains('/') {
+            true => pattern.to_owned(),
+            false => format!("**/{pattern}"),
+        }
+    })
 }
 
 /// Program and arguments, the program where it is in the action's root.

@@ -161,6 +161,9 @@ fn check_script(script: &str) -> Result<(), Vec<Diagnostic>> {
     Ok(())
 }
 
+/// Each is looked for at any depth, which takes its time with thousands of them.
+const MOST_SCRATCH: usize = 100;
+
 fn pattern_problems(settings: &Settings) -> Vec<Diagnostic> {
     let optional = |patterns: &Option<Vec<String>>| patterns.clone().unwrap_or_default();
     let mut problems = Vec::new();
@@ -168,9 +171,18 @@ fn pattern_problems(settings: &Settings) -> Vec<Diagnostic> {
         ("inputs", optional(&settings.inputs)),
         ("exclude", settings.exclude.clone()),
         ("outputs", settings.outputs.clone()),
+        ("scratch", settings.scratch.clone()),
         ("artifacts", optional(&settings.artifacts)),
     ] {
         problems.extend(patterns::check(setting, &patterns));
+    }
+    if settings.scratch.len() > MOST_SCRATCH {
+        let message = format!(
+            "`scratch` has {} patterns, and {MOST_SCRATCH} are the most",
+            settings.scratch.len()
+        );
+        let problem = error("command.scratch.many", message, &["scratch"]);
+        problems.push(problem.help("name directories, or use `*`"));
     }
     for (index, output) in settings.outputs.iter().enumerate() {
         let place = ["outputs".to_owned(), index.to_string()];

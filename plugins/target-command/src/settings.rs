@@ -35,6 +35,12 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) outputs: Vec<String>,
 
+    /// Globs of what the command may leave or change beside its outputs and nobody needs, relative
+    /// to the source directory; one without `/` means that name at any depth: `["__pycache__"]`.
+    /// In a strict sandbox the command fails when it leaves anything else.
+    #[serde(default)]
+    pub(crate) scratch: Vec<String>,
+
     /// Globs of the outputs that are listed as artifacts; all outputs unless said otherwise.
     pub(crate) artifacts: Option<Vec<String>>,
 

@@ -169,3 +169,21 @@ fn synth_check_is_told_of_every_program() {
         ]
     );
 }
+
+#[test]
+fn scratch_is_no_input_and_may_be_left() -> Result<(), Failed> {
+    let target = target("src")
+        .setting("command", vec!["true"])
+        .setting("scratch", vec!["*.md", "deep/more.txt"]);
+    assert_snapshot!(pipeline(target).plan_text()?, @"
+    run (test): run true
+      exec true
+      working directory project/src
+      tool true
+      in project/src from the sources below src, without **/*.md, deep/more.txt
+      scratch project/src/**/*.md, project/src/deep/more.txt
+
+    exports go among the sources
+    ");
+    Ok(())
+}

@@ -299,3 +299,22 @@ fn variables_and_times_make_sense() {
         leave it out for an hour
     ");
 }
+
+#[test]
+fn scratch_is_patterns_below_the_sources_and_few() {
+    let scratch = |patterns: Vec<String>| sound().setting("scratch", patterns);
+    assert_snapshot!(problems([
+        scratch(vec!["__pycache__".into(), "build/*.log".into()]),
+        scratch(vec!["/tmp".into()]),
+        scratch(vec!["../up".into()]),
+        scratch((0..101).map(|number| number.to_string()).collect()),
+    ]), @"
+    nothing
+    error command.pattern at `scratch.0`: `/tmp` of `scratch` is an absolute path
+        patterns are relative to `source_path` and stay below it, such as `dist/**`
+    error command.pattern at `scratch.0`: `../up` of `scratch` leads out of the source directory
+        patterns are relative to `source_path` and stay below it, such as `dist/**`
+    error command.scratch.many at `scratch`: `scratch` has 101 patterns, and 100 are the most
+        name directories, or use `*`
+    ");
+}

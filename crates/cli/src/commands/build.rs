@@ -7,14 +7,17 @@ use synth_core::Diagnostic;
 use synth_engine::plugin::LOCK_FILE_NAME;
 use synth_engine::{
     BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, Loaded, Pipeline,
+    SandboxMode,
 };
 
 use super::signals::Signals;
-use super::{Kinds, Outcome, directory, load, load_options, plugin_options, print, print_json};
-use crate::arguments::{BuildArguments, Global, ReportFormat};
-use crate::exit;
+use super::{
+    Kinds, Outcome, directory, host_program, load, load_options, plugin_options, print, print_json,
+};
+use crate::arguments::{BuildArguments, Global, ReportFormat, SandboxArgument};
 use crate::render::progress::{Amount, Progress};
 use crate::render::{diagnostics, explanation, table};
+use crate::{SANDBOX_HOST, exit};
 
 pub(crate) fn run(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Outcome {
     let outcome = begin(global, arguments, linked);
@@ -127,7 +130,11 @@ fn request(global: &Global, arguments: &BuildArguments) -> Result<BuildRequest, 
         options: load_options(global),
         targets: arguments.targets.targets.clone(),
         store: None,
-        other: Vec::new(),
+        other: arguments
+            .sandbox
+            .iter()
+            .map(|mode| format!("sandbox {mode:?}"))
+            .collect(),
     })
 }
 
@@ -152,6 +159,14 @@ fn loads(arguments: &BuildArguments) -> bool {
     {
         let _ = arguments;
         false
+    }
+}
+
+fn sandbox_mode(argument: SandboxArgument) -> SandboxMode {
+    match argument {
+        SandboxArgument::Strict => SandboxMode::Strict,
+        SandboxArgument::Warn => SandboxMode::Warn,
+        SandboxArgument::Off => SandboxMode::Off,
     }
 }
 
@@ -184,6 +199,8 @@ async fn build(
         use_cache: !arguments.no_cache,
         force: forced(arguments, pipeline),
         verify_reproducible: arguments.verify_reproducible,
+        sandbox: arguments.sandbox.map(sandbox_mode),
+        sandbox_host: Some(host_program(SANDBOX_HOST)?),
         cancel: cancel.clone(),
         kill,
         observer: progress,

@@ -3,10 +3,10 @@
 use synth_core::Diagnostic;
 use synth_engine::{BuildOptions, Loaded, Registry};
 
-use super::{Outcome, load, print, print_json};
+use super::{Outcome, host_program, load, print, print_json};
 use crate::arguments::{ExplainArguments, Global, ReportFormat};
-use crate::exit;
 use crate::render::explanation;
+use crate::{SANDBOX_HOST, exit};
 
 pub(crate) fn run(global: &Global, arguments: &ExplainArguments, linked: &Registry) -> Outcome {
     let names = &arguments.targets.targets;
@@ -21,7 +21,10 @@ pub(crate) fn run(global: &Global, arguments: &ExplainArguments, linked: &Regist
             let problem = problem.concerning(synth_core::Concern::Internal);
             vec![problem.caused_by(&error)]
         })?;
-    let options = BuildOptions::default();
+    let options = BuildOptions {
+        sandbox_host: Some(host_program(SANDBOX_HOST)?),
+        ..BuildOptions::default()
+    };
     let explained = runtime.block_on(synth_engine::explain(&pipeline, &registry, &options));
     let explained = explained.map_err(synth_engine::BuildError::into_diagnostics)?;
     let named = |name: &String| names.is_empty() || names.contains(name);

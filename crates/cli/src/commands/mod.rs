@@ -117,13 +117,6 @@ fn load_options(global: &Global) -> LoadOptions {
 
 /// Where plugins are looked for, and the program that hosts them: this one.
 fn plugin_options(global: &Global, directory: &Path) -> Result<PluginOptions, Vec<Diagnostic>> {
-    let program = std::env::current_exe().map_err(|error| {
-        vec![
-            Diagnostic::error("internal", "synth can't tell where its own executable is")
-                .concerning(synth_core::Concern::Internal)
-                .caused_by(&error),
-        ]
-    })?;
     let variable = std::env::var_os(PLUGIN_DIR_VARIABLE).unwrap_or_default();
     let named = std::env::split_paths(&variable).filter(|path| !path.as_os_str().is_empty());
     Ok(PluginOptions {
@@ -138,10 +131,22 @@ fn plugin_options(global: &Global, directory: &Path) -> Result<PluginOptions, Ve
         },
         index: Some(default_store_directory().join("plugins.json")),
         locked: global.locked,
-        host: HostProgram {
-            program,
-            arguments: vec![PLUGIN_HOST.into()],
-        },
+        host: host_program(PLUGIN_HOST)?,
+    })
+}
+
+/// This program, with the word that makes it serve something.
+fn host_program(word: &str) -> Result<HostProgram, Vec<Diagnostic>> {
+    let program = std::env::current_exe().map_err(|error| {
+        vec![
+            Diagnostic::error("internal", "synth can't tell where its own executable is")
+                .concerning(synth_core::Concern::Internal)
+                .caused_by(&error),
+        ]
+    })?;
+    Ok(HostProgram {
+        program,
+        arguments: vec![word.into()],
     })
 }
 

@@ -123,6 +123,9 @@ fn action_block(action: &Action, lines: &mut Lines) {
         }
         lines.add("  ", text);
     }
+    if !action.scratch.is_empty() {
+        lines.add("  ", format!("scratch {}", action.scratch.join(", ")));
+    }
     if !action.after.is_empty() {
         lines.add("  ", format!("after {}", action.after.join(", ")));
     }

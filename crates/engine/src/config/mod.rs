@@ -5,6 +5,7 @@ mod document;
 mod normalize;
 mod paths;
 mod plugins;
+mod sandbox;
 mod schema;
 mod selection;
 mod shape;
@@ -18,7 +19,8 @@ use std::path::{Path, PathBuf};
 use synth_core::{Diagnostic, Place, ProjectPath, TargetSpec};
 
 pub(crate) use plugins::{Choice, PluginConfig, PluginRequest};
-pub use schema::{FailureStrategy, editor_schema};
+pub use sandbox::SandboxConfig;
+pub use schema::{FailureStrategy, SandboxMode, editor_schema};
 pub(crate) use shape::{list, nearest};
 
 use crate::Registry;
@@ -42,6 +44,8 @@ pub struct Pipeline {
     pub parallel_execution: bool,
     /// What happens to the rest when a target fails.
     pub failure_strategy: FailureStrategy,
+    /// How actions are kept to what they declare.
+    pub sandbox: SandboxConfig,
     /// The targets, in the file's order.
     pub targets: Vec<TargetSpec>,
     /// The directory that all paths are relative to: that of synth.toml, absolute.
@@ -256,6 +260,7 @@ impl Pipeline {
             environment: table.environment.clone(),
             parallel_execution: table.parallel_execution.unwrap_or(true),
             failure_strategy: table.failure_strategy.unwrap_or_default(),
+            sandbox: sandbox::read(&document, table.sandbox.as_ref(), &mut problems),
             targets,
             root,
             warnings: Vec::new(),
@@ -302,6 +307,7 @@ impl Pipeline {
             environment: None,
             parallel_execution: true,
             failure_strategy: FailureStrategy::default(),
+            sandbox: SandboxConfig::default(),
             output_paths: output_paths(&targets),
             every_target: Vec::new(),
             default_paths: Vec::new(),

@@ -24,6 +24,40 @@ pub enum FailureStrategy {
     Rollback,
 }
 
+/// How actions are kept to what they declare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxMode {
+    /// They see and write nothing else, and one that tries fails.
+    #[default]
+    Strict,
+    /// Nothing is kept from them; what they write beside is told.
+    Warn,
+    /// Neither.
+    Off,
+}
+
+/// How actions are kept to what they declare: in one word, or with what they see beside.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum SandboxSetting {
+    /// How.
+    Mode(SandboxMode),
+    /// How, and what all actions may read.
+    Table(SandboxTable),
+}
+
+/// How actions are kept to what they declare, and what all of them may read beside.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SandboxTable {
+    /// How; `strict` when it is not set.
+    pub(crate) mode: Option<SandboxMode>,
+    /// Files and directories of this machine that all actions may read: absolute, or below the
+    /// home directory (`~/.rustup`).
+    pub(crate) read: Vec<String>,
+}
+
 /// One `synth.toml`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -37,6 +71,8 @@ pub(crate) struct PipelineTable {
     pub(crate) parallel_execution: Option<bool>,
     /// What happens to the rest when a target fails.
     pub(crate) failure_strategy: Option<FailureStrategy>,
+    /// How actions are kept to what they declare.
+    pub(crate) sandbox: Option<SandboxSetting>,
     /// Who is told how the build ended.
     pub(crate) notifications: NotificationsTable,
     /// Directories with plugins, relative to synth.toml.

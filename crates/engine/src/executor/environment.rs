@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use synth_core::{Action, InputSource, ProjectPath, ROOT, Tool};
 
+use crate::sandbox::INSIDE;
+
 /// Searched after the directories of an action's tools.
 const SYSTEM_PATH: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
 
@@ -36,6 +38,14 @@ impl Directories {
         }
     }
 
+    /// The same directories as an action in a sandbox sees them: in every build at one place.
+    pub(crate) fn inside() -> Self {
+        Self {
+            temporary: PathBuf::from("/tmp"),
+            ..Self::below(Path::new(INSIDE))
+        }
+    }
+
     pub(crate) fn all(&self) -> [&Path; 5] {
         [
             &self.root,
@@ -47,14 +57,12 @@ impl Directories {
     }
 }
 
-/// The variables of an action's processes. `user` are the user's own, of which those named in
-/// `pass` are handed on.
+/// The variables of an action's processes, `passed` those of the user's own that are handed on.
 pub(crate) fn environment(
     action: &Action,
     declared: &BTreeMap<String, String>,
-    pass: &[String],
+    passed: Vec<(String, OsString)>,
     directories: &Directories,
-    user: impl Iterator<Item = (OsString, OsString)>,
 ) -> BTreeMap<String, OsString> {
     let mut variables: BTreeMap<String, OsString> = BTreeMap::from([
         ("PATH".into(), search_path(&action.tools)),
@@ -71,19 +79,25 @@ pub(crate) fn environment(
             variables.insert(output_variable(name), path.into());
         }
     }
-    for (name, value) in user {
-        if let Ok(name) = name.into_string()
-            && pass.iter().any(|pattern| is_named(pattern, &name))
-        {
-            variables.insert(name, value);
-        }
-    }
+    variables.extend(passed);
     variables.extend(
         declared
             .iter()
             .map(|(name, value)| (name.clone(), with_root(value, &directories.root).into())),
     );
     variables
+}
+
+/// Those of the user's variables that are named in `pass`.
+pub(crate) fn passed_on(
+    pass: &[String],
+    user: impl Iterator<Item = (OsString, OsString)>,
+) -> impl Iterator<Item = (String, OsString)> {
+    user.filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        let passed = pass.iter().any(|pattern| is_named(pattern, &name));
+        passed.then_some((name, value))
+    })
 }
 
 /// Replaces [`ROOT`] by where the root is.
@@ -145,13 +159,14 @@ mod tests {
             ("PIP_INDEX_URL", "i"),
             ("HOME", "/home/user"),
         ];
+        let user = user.map(|(name, value)| (name.into(), value.into()));
+        let pass = ["PIP_*".into(), "HOME".into()];
+        let passed = passed_on(&pass, user.into_iter());
         let variables = environment(
             &action,
             &declared,
-            &["PIP_*".into(), "HOME".into()],
+            passed.collect(),
             &Directories::below(Path::new("/work")),
-            user.into_iter()
-                .map(|(name, value)| (name.into(), value.into())),
         );
         let shown: Vec<String> = variables
             .iter()

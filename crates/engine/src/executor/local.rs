@@ -3,13 +3,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use synth_core::{Action, ActionKind, Diagnostic, Exec};
 
-use super::environment::{Directories, environment, with_root};
-use super::process::{self, Command, End};
+use super::confined::Place;
+use super::environment::{Directories, environment, passed_on, with_root};
+use super::process::{Command, End};
+use super::undeclared::{self, Search, look_for_reads, look_for_writes};
 use super::{DEFAULT_TIMEOUT, Ended, Execution, native, outputs};
+use crate::config::SandboxMode;
 use crate::store::{CachedAction, Store, materialize};
 use crate::work::{WorkDirectory, remove_tree};
 
@@ -18,14 +22,11 @@ use crate::work::{WorkDirectory, remove_tree};
 pub(crate) struct LocalExecutor {
     store: Store,
     /// Why there is none, when the store can't be written.
-    work: Result<std::sync::Arc<WorkDirectory>, Diagnostic>,
+    work: Result<Arc<WorkDirectory>, Diagnostic>,
 }
 
 impl LocalExecutor {
-    pub(crate) fn new(
-        store: Store,
-        work: Result<std::sync::Arc<WorkDirectory>, Diagnostic>,
-    ) -> Self {
+    pub(crate) fn new(store: Store, work: Result<Arc<WorkDirectory>, Diagnostic>) -> Self {
         Self { store, work }
     }
 
@@ -49,7 +50,9 @@ impl LocalExecutor {
             Err(error) => return Ended::failed(unprepared(&execution.action, &error)),
         };
         let directories = Directories::below(&directory);
-        let ended = self.run_in(&execution, &directories, deadline).await;
+        let ended = self
+            .run_in(&execution, &directory, &directories, deadline)
+            .await;
         // Off the caller's path: large directories take a while to remove.
         tokio::task::spawn_blocking(move || remove_tree(&directory));
         match ended {
@@ -64,6 +67,7 @@ impl LocalExecutor {
     async fn run_in(
         &self,
         execution: &Execution,
+        directory: &Path,
         directories: &Directories,
         deadline: Instant,
     ) -> Result<CachedAction, Ended> {
@@ -71,11 +75,18 @@ impl LocalExecutor {
         self.prepare(execution, directories).await?;
         let (outcome, base) = match &action.kind {
             ActionKind::Exec(exec) => {
-                run_exec(execution, exec, directories, deadline).await?;
-                (synth_core::NativeOutcome::default(), &directories.root)
+                if let Err(ended) = run_exec(execution, exec, directory, deadline).await {
+                    return Err(with_reads(execution, directory, ended).await);
+                }
+                let diagnostics = undeclared_writes(execution, &directories.root).await?;
+                let outcome = synth_core::NativeOutcome {
+                    diagnostics,
+                    ..synth_core::NativeOutcome::default()
+                };
+                (outcome, &directories.root)
             }
             ActionKind::Native(native) => {
-                let outcome = native::run(execution, native, directories, deadline).await?;
+                let outcome = native::run(execution, native, directory, deadline).await?;
                 (outcome, &directories.outputs)
             }
             _ => {
@@ -149,11 +160,17 @@ fn unprepared(action: &Action, error: &dyn std::error::Error) -> Diagnostic {
 async fn run_exec(
     execution: &Execution,
     exec: &Exec,
-    directories: &Directories,
+    directory: &Path,
     deadline: Instant,
 ) -> Result<(), Ended> {
     let action = &execution.action;
-    let directory = directories.root.join(&exec.working_directory);
+    let place = Place {
+        sandbox: &execution.sandbox,
+        directory,
+        also_in_place: false,
+    };
+    let directories = place.directories();
+    let passed: Vec<_> = passed_on(&exec.pass_environment, std::env::vars_os()).collect();
     let command = Command {
         program: program(action, &exec.argv, &directories.root).map_err(Ended::failed)?,
         arguments: exec
@@ -162,19 +179,14 @@ async fn run_exec(
             .skip(1)
             .map(|argument| with_root(argument, &directories.root))
             .collect(),
-        directory,
-        environment: environment(
-            action,
-            &exec.environment,
-            &exec.pass_environment,
-            directories,
-            std::env::vars_os(),
-        ),
+        directory: directories.root.join(&exec.working_directory),
+        environment: environment(action, &exec.environment, passed.clone(), &directories),
         log: execution.log.clone(),
         standard_output: None,
         standard_input: None,
     };
-    let end = process::run(&command, deadline, &execution.stop)
+    let end = place
+        .run(action, &command, &passed, deadline, &execution.stop)
         .await
         .map_err(|error| Ended::failed(not_started(action, &command.program, &error)))?;
     match end {
@@ -192,6 +204,67 @@ async fn run_exec(
             format!("`{}` was ended by signal {signal}", action.description),
         ))),
         End::TimedOut => Err(Ended::failed(timed_out(action))),
+    }
+}
+
+/// What a process that succeeded wrote beyond what it declares: warnings, where it may.
+async fn undeclared_writes(execution: &Execution, root: &Path) -> Result<Vec<Diagnostic>, Ended> {
+    let mode = execution.sandbox.mode();
+    if mode == SandboxMode::Off {
+        return Ok(Vec::new());
+    }
+    let is_error = mode == SandboxMode::Strict;
+    let (action, inputs) = (execution.action.clone(), execution.inputs.clone());
+    let root = root.to_owned();
+    let problems = blocking(move || look_for_writes(&action, &inputs, &root, is_error))
+        .await
+        .map_err(Ended::failed)?;
+    if problems.iter().any(Diagnostic::is_error) {
+        return Err(Ended::Failed {
+            diagnostics: problems,
+            exit_code: None,
+        });
+    }
+    Ok(problems)
+}
+
+/// A failure with what the process may have missed.
+async fn with_reads(execution: &Execution, directory: &Path, ended: Ended) -> Ended {
+    let Ended::Failed {
+        mut diagnostics,
+        exit_code,
+    } = ended
+    else {
+        return ended;
+    };
+    let sandbox = Arc::clone(&execution.sandbox);
+    if sandbox.mode() != SandboxMode::Off {
+        let (action, inputs) = (execution.action.clone(), execution.inputs.clone());
+        let (log, directory) = (execution.log.clone(), directory.to_owned());
+        let found = blocking(move || {
+            let place = Place {
+                sandbox: &sandbox,
+                directory: &directory,
+                also_in_place: false,
+            };
+            let log = super::log_tail(&log, undeclared::LOG_BYTES);
+            Ok(look_for_reads(
+                &Search {
+                    action: &action,
+                    inputs: &inputs,
+                    root: &place.directories().root,
+                    project: sandbox.project(),
+                    targets: sandbox.targets(),
+                    shown: place.shown(&action).as_deref(),
+                },
+                &log,
+            ))
+        });
+        diagnostics.extend(found.await.unwrap_or_default());
+    }
+    Ended::Failed {
+        diagnostics,
+        exit_code,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs one action on its inputs and brings its outputs into the store. Knows neither the graph
 //! nor the cache.
 
+mod confined;
 pub(crate) mod environment;
 mod handover;
 mod line_log;
@@ -8,6 +9,7 @@ mod local;
 mod native;
 mod outputs;
 pub(crate) mod process;
+mod undeclared;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -19,6 +21,7 @@ use synth_core::{Action, Diagnostic};
 use tokio_util::sync::CancellationToken;
 
 use crate::kind::Kind;
+use crate::sandbox::Sandbox;
 use crate::store::CachedAction;
 use crate::tree::Tree;
 
@@ -35,17 +38,18 @@ pub(crate) struct Execution {
     /// The log file.
     pub(crate) log: PathBuf,
     pub(crate) stop: Stop,
+    pub(crate) sandbox: Arc<Sandbox>,
     /// Told what a native action is at.
     pub(crate) progress: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// How an execution is stopped from outside.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stop {
+pub struct Stop {
     /// Processes are asked to end, and given a moment.
-    pub(crate) cancel: CancellationToken,
+    pub cancel: CancellationToken,
     /// They are ended at once.
-    pub(crate) kill: CancellationToken,
+    pub kill: CancellationToken,
 }
 
 /// How an execution ended.

@@ -9,11 +9,13 @@ use std::time::Instant;
 use synth_core::{Action, Diagnostic, Native, NativeOutcome, Process, ProcessOutcome, RunContext};
 use tokio::runtime::Handle;
 
-use super::environment::{Directories, environment};
+use super::confined::Place;
+use super::environment::{Directories, environment, passed_on};
 use super::line_log::LineLog;
-use super::process::{self, Command, End};
+use super::process::{Command, End};
 use super::{Ended, Execution, local};
 use crate::kind::Kind;
+use crate::sandbox::Sandbox;
 
 /// How much of a process's output messages may show.
 const LAST_OUTPUT_BYTES: u64 = 4096;
@@ -22,13 +24,15 @@ const LAST_OUTPUT_BYTES: u64 = 4096;
 pub(crate) async fn run(
     execution: &Execution,
     native: &Native,
-    directories: &Directories,
+    directory: &Path,
     deadline: Instant,
 ) -> Result<NativeOutcome, Ended> {
     let context = Context {
         action: execution.action.clone(),
         native: native.clone(),
-        directories: directories.clone(),
+        directories: Directories::below(directory),
+        directory: directory.to_owned(),
+        sandbox: Arc::clone(&execution.sandbox),
         log: Mutex::new(LineLog::open(&execution.log)),
         log_path: execution.log.clone(),
         stop: execution.stop.clone(),
@@ -49,6 +53,9 @@ struct Context {
     action: Action,
     native: Native,
     directories: Directories,
+    /// That holds them.
+    directory: PathBuf,
+    sandbox: Arc<Sandbox>,
     log: Mutex<LineLog>,
     log_path: PathBuf,
     stop: super::Stop,
@@ -126,6 +133,14 @@ impl RunContext for Context {
         } else {
             process.working_directory.clone()
         };
+        let user = std::env::vars_os();
+        let passed: Vec<_> = passed_on(&self.native.pass_environment, user).collect();
+        // The function names files as it sees them itself.
+        let place = Place {
+            sandbox: &self.sandbox,
+            directory: &self.directory,
+            also_in_place: true,
+        };
         let command = Command {
             program: local::program(&self.action, &process.argv, &self.directories.root)?,
             arguments: process.argv.iter().skip(1).cloned().collect(),
@@ -133,9 +148,8 @@ impl RunContext for Context {
             environment: environment(
                 &self.action,
                 &process.environment,
-                &self.native.pass_environment,
+                passed.clone(),
                 &self.directories,
-                std::env::vars_os(),
             ),
             log: self.log_path.clone(),
             standard_output: process.standard_output.clone(),
@@ -144,7 +158,7 @@ impl RunContext for Context {
         let log_start = std::fs::metadata(&self.log_path).map_or(0, |metadata| metadata.len());
         let end = self
             .runtime
-            .block_on(process::run(&command, self.deadline, &self.stop))
+            .block_on(place.run(&self.action, &command, &passed, self.deadline, &self.stop))
             .map_err(|error| local::not_started(&self.action, &command.program, &error))?;
         let exit_code = match end {
             End::Exited(code) => Some(code),

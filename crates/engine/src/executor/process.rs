@@ -14,7 +14,7 @@ use super::Stop;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 
 /// How long a process has to end after SIGTERM, before SIGKILL.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// A process to run.
 #[derive(Debug)]
@@ -34,10 +34,14 @@ pub(crate) struct Command {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
+    /// With this code.
     Exited(i32),
+    /// By this signal.
     Signalled(i32),
+    /// It was ended: its time was up.
     TimedOut,
+    /// It was ended: the build was.
     Cancelled,
 }
 
@@ -51,28 +55,36 @@ impl End {
     }
 }
 
+impl Command {
+    /// Standard input, output and error.
+    pub(super) fn streams(&self) -> io::Result<[File; 3]> {
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)?;
+        let output = match &self.standard_output {
+            Some(path) => File::create(path)?,
+            None => log.try_clone()?,
+        };
+        let input = match &self.standard_input {
+            Some(path) => File::open(path)?,
+            None => File::open("/dev/null")?,
+        };
+        Ok([input, output, log])
+    }
+}
+
 /// Runs a process to its end, to `deadline`, or until it is cancelled.
 pub(crate) async fn run(command: &Command, deadline: Instant, stop: &Stop) -> io::Result<End> {
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&command.log)?;
-    let standard_output = match &command.standard_output {
-        Some(path) => Stdio::from(File::create(path)?),
-        None => Stdio::from(log.try_clone()?),
-    };
-    let standard_input = match &command.standard_input {
-        Some(path) => Stdio::from(File::open(path)?),
-        None => Stdio::null(),
-    };
+    let [input, output, errors] = command.streams()?;
     let child = tokio::process::Command::new(&command.program)
         .args(&command.arguments)
         .current_dir(&command.directory)
         .env_clear()
         .envs(&command.environment)
-        .stdin(standard_input)
-        .stdout(standard_output)
-        .stderr(log)
+        .stdin(input)
+        .stdout(output)
+        .stderr(errors)
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
@@ -244,6 +256,41 @@ impl Background {
         self.end = Some(end);
         self.group.signal(rustix::process::Signal::KILL);
         Ok(end)
+    }
+}
+
+/// A process that works beside synth until its socket, which is its standard input, is closed.
+pub(crate) struct Escort(std::process::Child);
+
+impl Escort {
+    /// Starts it in a group of its own, so that no terminal's signal reaches it before synth has
+    /// ended what runs in it.
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[OsString],
+        socket: OwnedFd,
+    ) -> io::Result<Self> {
+        #[expect(
+            clippy::disallowed_types,
+            reason = "this is the executor's own way to start the sandbox's process"
+        )]
+        let child = std::process::Command::new(program)
+            .args(arguments)
+            .current_dir("/")
+            .env_clear()
+            .stdin(socket)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Escort {
+    fn drop(&mut self) {
+        // The other end of its socket is closed before.
+        let _ = self.0.wait();
     }
 }
 

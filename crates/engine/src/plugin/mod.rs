@@ -36,6 +36,7 @@ pub use process::HostProgram;
 pub use requests::exactly;
 pub use select::Selection;
 pub use serve::serve;
+pub(crate) use serve::take_socket;
 pub use source::{GitReference, Source};
 pub use survey::{PluginOptions, Survey};
 

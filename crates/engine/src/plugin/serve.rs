@@ -64,7 +64,7 @@ pub fn serve(service: &str) -> Result<(), Diagnostic> {
 }
 
 /// Standard input is a socket; nothing that the plugin does may read it.
-fn take_socket() -> io::Result<UnixStream> {
+pub(crate) fn take_socket() -> io::Result<UnixStream> {
     let socket: OwnedFd = rustix::io::dup(rustix::stdio::stdin())?;
     rustix::net::sockopt::socket_type(&socket)?;
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;

@@ -31,6 +31,7 @@ pub use collect::{CacheLimits, Collected};
 pub(crate) use loss::Loss;
 use loss::Losses;
 pub(crate) use materialize::materialize;
+pub(crate) use restore::MODIFIED;
 use restore::Verified;
 pub use survey::{CacheStats, Count, Reclaimable};
 use usage::Marks;

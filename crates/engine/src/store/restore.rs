@@ -24,7 +24,7 @@ const SMALL_BYTES: u64 = 256 * 1024;
 
 /// The time that every file has in an action's directory and among the outputs: 1980-01-01 UTC,
 /// the first that a zip archive can hold.
-pub(super) const MODIFIED: Duration = Duration::from_secs(315_532_800);
+pub(crate) const MODIFIED: Duration = Duration::from_secs(315_532_800);
 
 /// Large blobs that have been compared with their names, as they were then.
 #[derive(Debug, Default)]

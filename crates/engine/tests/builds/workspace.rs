@@ -177,7 +177,7 @@ impl Workspace {
         let own = self.directory.path().join("the store");
         let store = Some(options.store.clone().unwrap_or(own));
         let request = BuildRequest {
-            other: vec![kinds(registry)],
+            other: vec![kinds(registry), format!("{:?}", options.sandbox)],
             ..self.request(store.clone())
         };
         let earlier = Earlier::look(&request).unwrap();
@@ -219,7 +219,10 @@ impl Workspace {
     pub(crate) fn is_known_to_be_up_to_date(&self) -> bool {
         let store = self.directory.path().join("the store");
         let request = BuildRequest {
-            other: vec![kinds(&Registry::new().with(Arc::new(Script)))],
+            other: vec![
+                kinds(&Registry::new().with(Arc::new(Script))),
+                "None".into(),
+            ],
             ..self.request(Some(store))
         };
         let earlier = Earlier::look(&request);

@@ -106,13 +106,17 @@ impl<'a> Planner<'a> {
             .action(self.resolve_project("runtime", &[]))
             .action(self.install("runtime"))
             .action(self.import());
-        match &self.tests {
-            Some(tests) => plan
+        if let Some(tests) = &self.tests {
+            plan = plan
                 .action(self.resolve_project("test", &tests.requirements.requirements))
                 .action(self.install("test"))
-                .action(self.test(tests)),
-            None => plan,
+                .action(self.test(tests));
         }
+        for action in &mut plan.actions {
+            // What a build backend and tests leave beside is theirs to know, and taken by nobody.
+            action.scratch.push("**".into());
+        }
+        plan
     }
 
     /// The environment of the build: first with what pyproject.toml requires, then with what

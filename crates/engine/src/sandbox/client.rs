@@ -1,0 +1,149 @@
+//! The sandbox as synth sees it: its host process started, actions run in it.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt;
+
+use super::wire::{self, Beginning, Report, Request, Trouble};
+use crate::executor::Stop;
+use crate::executor::process::{End, Escort, GRACE};
+use crate::plugin::HostProgram;
+
+/// How long the host process may take to be ready.
+const BEGINNING: Duration = Duration::from_secs(30);
+
+/// A build's sandbox. It ends, with all that runs in it, when this is dropped or synth dies.
+pub struct Client {
+    socket: Mutex<UnixStream>,
+    _process: Escort,
+}
+
+/// How an action ended, and what it has used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// How its program ended.
+    pub end: End,
+    /// Of all its processes.
+    pub cpu: Duration,
+    /// Of the largest of its processes.
+    pub peak_memory_bytes: u64,
+}
+
+impl Client {
+    /// Starts the host process, and waits until it is ready.
+    ///
+    /// # Errors
+    /// Which step the system did not allow.
+    pub fn start(program: &HostProgram) -> Result<Self, Trouble> {
+        let failed = || Trouble::at("starting the sandbox's process");
+        let (socket, other) = UnixStream::pair().map_err(failed())?;
+        let process =
+            Escort::start(&program.program, &program.arguments, other.into()).map_err(failed())?;
+        socket.set_read_timeout(Some(BEGINNING)).map_err(failed())?;
+        let beginning: Beginning = wire::read(&mut &socket).map_err(failed())?;
+        match beginning {
+            Beginning::Ready => Ok(Self {
+                socket: Mutex::new(socket),
+                _process: process,
+            }),
+            Beginning::Refused(trouble) => Err(trouble),
+        }
+    }
+
+    /// Runs an action to its end, to `deadline`, or until it is stopped. Its streams are standard
+    /// input, output and error.
+    ///
+    /// # Errors
+    /// When the program can't be executed, or the sandbox can't be made.
+    pub async fn run(
+        &self,
+        request: &Request,
+        streams: [File; 3],
+        deadline: Instant,
+        stop: &Stop,
+    ) -> io::Result<Finished> {
+        let (control, other) = UnixStream::pair()?;
+        control.set_nonblocking(true)?;
+        let mut control = tokio::net::UnixStream::from_std(control)?;
+        self.send(request, other, streams)?;
+        let mut said = Vec::new();
+        let mut stopped = None;
+        let end = tokio::select! {
+            read = control.read_to_end(&mut said) => read.map(drop),
+            () = stop.cancel.cancelled() => { stopped = Some(End::Cancelled); Ok(()) }
+            () = tokio::time::sleep_until(deadline.into()) => { stopped = Some(End::TimedOut); Ok(()) }
+        };
+        end?;
+        if stopped.is_some() {
+            order(&control, wire::TERMINATE);
+            // Whoever is deaf to it is ended below.
+            tokio::select! {
+                _ = control.read_to_end(&mut said) => {}
+                () = tokio::time::sleep(GRACE) => {}
+                () = stop.kill.cancelled() => {}
+            }
+            order(&control, wire::KILL);
+            control.read_to_end(&mut said).await?;
+        }
+        finished(&said, stopped)
+    }
+
+    fn send(&self, request: &Request, control: UnixStream, streams: [File; 3]) -> io::Result<()> {
+        let [input, output, errors] = streams;
+        let descriptors: [OwnedFd; wire::DESCRIPTORS] =
+            [control.into(), input.into(), output.into(), errors.into()];
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        wire::send(&socket, request, wire::borrowed(&descriptors))
+    }
+}
+
+/// One that has ended takes no orders.
+fn order(control: &tokio::net::UnixStream, order: u8) {
+    let _ = control.try_write(&[order]);
+}
+
+fn finished(said: &[u8], stopped: Option<End>) -> io::Result<Finished> {
+    let mut from = said;
+    let report = wire::read(&mut from);
+    match (report, stopped) {
+        (
+            Ok(Report::Ended {
+                exit_code,
+                signal,
+                cpu_microseconds,
+                peak_memory_bytes,
+            }),
+            _,
+        ) => Ok(Finished {
+            end: stopped.unwrap_or(match (exit_code, signal) {
+                (Some(code), _) => End::Exited(code),
+                (None, Some(signal)) => End::Signalled(signal),
+                (None, None) => End::Exited(-1),
+            }),
+            cpu: Duration::from_micros(cpu_microseconds),
+            peak_memory_bytes,
+        }),
+        (Ok(Report::NotStarted(number)), _) => Err(io::Error::from_raw_os_error(number)),
+        (Ok(Report::NotPrepared(trouble)), _) => Err(io::Error::other(trouble)),
+        (Err(_), Some(end)) => Ok(Finished {
+            end,
+            cpu: Duration::ZERO,
+            peak_memory_bytes: 0,
+        }),
+        (Err(_), None) => Err(io::Error::other("the sandbox has ended")),
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Told by the end of the socket; what is buffered is of no use any more.
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = (&*socket).flush();
+        let _ = socket.shutdown(std::net::Shutdown::Both);
+    }
+}

@@ -1,0 +1,160 @@
+//! How one build keeps its actions to what they declare: as it was asked for, as far as the system
+//! allows.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use synth_core::{Concern, Diagnostic, ProjectPath};
+
+use super::client::Client;
+use super::view::{Machine, Needs, View};
+use super::wire::Trouble;
+use crate::config::{Pipeline, SandboxMode};
+use crate::plugin::HostProgram;
+
+/// A build's sandbox, made when the first action needs it.
+pub(crate) struct Sandbox {
+    asked: SandboxMode,
+    read: Vec<PathBuf>,
+    machine: Machine,
+    project: PathBuf,
+    targets: Vec<(String, ProjectPath)>,
+    host: Option<HostProgram>,
+    client: OnceLock<Result<Client, Trouble>>,
+}
+
+impl Sandbox {
+    /// Of a build with this store. Without a program that can be its host there is none, and whoever
+    /// has not asked for one is not told.
+    pub(crate) fn new(
+        pipeline: &Pipeline,
+        asked: Option<SandboxMode>,
+        host: Option<HostProgram>,
+        store: &Path,
+    ) -> Self {
+        let asked = asked.or(pipeline.sandbox.mode);
+        let default = match host {
+            Some(_) => SandboxMode::default(),
+            None => SandboxMode::Off,
+        };
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        Self {
+            asked: asked.unwrap_or(default),
+            read: pipeline.sandbox.read.clone(),
+            project: pipeline.root.clone(),
+            targets: pipeline
+                .every_target
+                .iter()
+                .map(|target| (target.name.clone(), target.output_path.clone()))
+                .collect(),
+            machine: Machine {
+                home: home
+                    .filter(|home| home.is_absolute())
+                    .map(|home| real(&home)),
+                hidden: vec![real(&pipeline.root), real(store)],
+            },
+            host,
+            client: OnceLock::new(),
+        }
+    }
+
+    /// Where actions run that are kept to what they declare; none where they are not. May take a
+    /// moment, the first time.
+    pub(crate) fn client(&self) -> Option<&Client> {
+        if self.asked != SandboxMode::Strict {
+            return None;
+        }
+        self.started().as_ref().ok()
+    }
+
+    fn started(&self) -> &Result<Client, Trouble> {
+        self.client.get_or_init(|| match &self.host {
+            Some(host) => Client::start(host),
+            None => Err(Trouble {
+                step: "starting the sandbox's process".into(),
+                reason: "this program has none".into(),
+            }),
+        })
+    }
+
+    /// How actions are kept to what they declare, as it turned out.
+    pub(crate) fn mode(&self) -> SandboxMode {
+        match (self.asked, self.client()) {
+            (SandboxMode::Strict, None) => SandboxMode::Warn,
+            (asked, _) => asked,
+        }
+    }
+
+    /// What of it decides what an action may see, for its key.
+    pub(crate) fn identity(&self) -> String {
+        if self.mode() != SandboxMode::Strict {
+            return "none".into();
+        }
+        let read: BTreeSet<&PathBuf> = self.read.iter().collect();
+        let read = read.into_iter().map(|path| format!(" {}", path.display()));
+        format!("strict{}", read.collect::<String>())
+    }
+
+    /// The project's directory.
+    pub(crate) fn project(&self) -> &Path {
+        &self.project
+    }
+
+    /// Where targets put their outputs, by name.
+    pub(crate) fn targets(&self) -> &[(String, ProjectPath)] {
+        &self.targets
+    }
+
+    /// What an action sees beside the system.
+    pub(crate) fn view(&self, needs: Needs<'_>) -> View {
+        self.machine.view(&Needs {
+            read: &self.read,
+            ..needs
+        })
+    }
+
+    /// That there is none though one was asked for. Nothing where it was not needed.
+    pub(crate) fn warning(&self) -> Option<Diagnostic> {
+        let trouble = self.client.get()?.as_ref().err()?;
+        Some(
+            Diagnostic::warning(
+                "sandbox.unavailable",
+                "actions run without a sandbox: this system does not allow one",
+            )
+            .concerning(Concern::Environment)
+            .caused_by(trouble)
+            .help(advice()),
+        )
+    }
+}
+
+/// What to do where namespaces are not allowed.
+fn advice() -> String {
+    const SILENCE: &str = "set `sandbox = \"warn\"` in synth.toml to build without";
+    if cfg!(not(target_os = "linux")) {
+        return SILENCE.into();
+    }
+    let is_set =
+        |path: &str, value: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
+    let allow =
+        |setting: &str| format!("let users make namespaces with `sysctl {setting}`, or {SILENCE}");
+    if is_set(
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+    ) {
+        return allow("kernel.apparmor_restrict_unprivileged_userns=0");
+    }
+    if is_set("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+        return allow("kernel.unprivileged_userns_clone=1");
+    }
+    if is_set("/proc/sys/user/max_user_namespaces", "0") {
+        return allow("user.max_user_namespaces=10000");
+    }
+    format!(
+        "in a container, allow namespaces (`--security-opt seccomp=unconfined --security-opt \
+         systempaths=unconfined`), or {SILENCE}"
+    )
+}
