@@ -116,9 +116,9 @@ fn a_store_is_examined_and_cleared() {
     exit code: 2
     ----- stderr -----
     error: the following required arguments were not provided:
-      --max-size <SIZE>
+      <--max-size <SIZE>|--max-age <AGE>>
 
-    Usage: synth cache gc --max-size <SIZE>
+    Usage: synth cache gc <--max-size <SIZE>|--max-age <AGE>>
 
     For more information, try '--help'.
     ");

@@ -283,6 +283,7 @@ fn help_tells_the_commands_and_exit_codes() {
       explain  Say what a build would do for targets, and what is different from their last build
       check    Check the configuration, the targets and the tools they need
       clean    Remove the outputs of targets
+      cache    Look after the store of results and contents that all projects share
       init     Write a synth.toml for what is found below the directory
       schema   Print a JSON Schema: of synth.toml (for editors) or of the build report
       plugin   Write, install and look after plugins: target kinds in libraries of their own
