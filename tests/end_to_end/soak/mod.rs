@@ -2,6 +2,7 @@
 //! at random moments. They are short here; `cargo xtask soak` runs their full forms.
 
 mod changes;
+mod kills;
 mod pipeline;
 mod snapshot;
 mod walk;

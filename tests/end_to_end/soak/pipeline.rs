@@ -41,7 +41,7 @@ failure_strategy = "continue"
 type = "command"
 source_path = "lib"
 script = '''
-mkdir out
+mkdir -p out
 find . -path ./out -prune -o \( -type f -perm -u+x -printf 'x %P\n' -o -printf '%y %P %l\n' \) | LC_ALL=C sort > out/listing
 find . -path ./out -prune -o -type f -exec cksum {} + | LC_ALL=C sort >> out/listing
 '''
@@ -53,8 +53,10 @@ type = "command"
 source_path = "lib"
 script = '''
 mkdir -p gen/deep
-for file in *.txt; do tr a-z A-Z < "$file" > "gen/deep/$file.out"; done
-ls *.txt > gen/index
+for file in *.txt; do
+  if [ -f "$file" ]; then tr a-z A-Z < "$file" > "gen/deep/$file.out"; fi
+done
+printf '%s\n' *.txt > gen/index
 ln -s index gen/link
 '''
 inputs = ["*.txt"]
@@ -96,7 +98,7 @@ environment = { GREETING = "[GREETING]" }
 [targets.first]
 type = "command"
 source_path = "lib"
-script = 'for file in *.txt; do head -c 1 "$file"; done > first'
+script = 'for file in *.txt; do if [ -f "$file" ]; then head -c 1 "$file"; fi; done > first'
 inputs = ["*.txt"]
 outputs = ["first"]
 output_path = "dist/first"
@@ -136,7 +138,8 @@ const SOURCES: [(&str, &str); 9] = [
     (
         "app/make.sh",
         "#!/bin/sh\nset -eu\nmkdir -p bin\n{ echo '#!/bin/sh'; echo \"echo app $FAREWELL\"; \
-         sed 's/^/# /' data.txt *.h; } > \"$1\"\nchmod 755 \"$1\"\n# 0\n",
+         for file in *.txt *.h; do if [ -f \"$file\" ]; then sed 's/^/# /' \"$file\"; fi; done; \
+         } > \"$1\"\nchmod 755 \"$1\"\n# 0\n",
     ),
 ];
 
