@@ -146,7 +146,8 @@ impl<'a> Changing<'a> {
         }
         fs::write(path, bytes).unwrap();
         let file = File::options().append(true).open(path).unwrap();
-        file.set_times(FileTimes::new().set_modified(modified)).unwrap();
+        file.set_times(FileTimes::new().set_modified(modified))
+            .unwrap();
         format!("changed a byte of {}, time restored", path.display())
     }
 
@@ -181,7 +182,9 @@ impl<'a> Changing<'a> {
         let replaceable = |path: &&String| {
             path.matches('/').count() > 0
                 && sources[*path] == Entry::Directory
-                && !KEPT.iter().any(|kept| kept.starts_with(&format!("{path}/")))
+                && !KEPT
+                    .iter()
+                    .any(|kept| kept.starts_with(&format!("{path}/")))
         };
         let all: Vec<&String> = sources.keys().filter(replaceable).collect();
         let Some(path) = self.random.choice(all) else {
@@ -256,7 +259,8 @@ impl<'a> Changing<'a> {
         write_tool(self.workspace, self.tool);
         if self.random.bool() {
             let file = File::options().append(true).open(&path).unwrap();
-            file.set_times(FileTimes::new().set_modified(modified)).unwrap();
+            file.set_times(FileTimes::new().set_modified(modified))
+                .unwrap();
         }
         Change {
             what: format!("made the tool be of version {}", self.tool),

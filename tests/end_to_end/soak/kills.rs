@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::changes::Changing;
 use super::pipeline::{is_left, project, with_tools};
-use super::snapshot::{Snapshot, differences, restore, snapshot};
+use super::snapshot::{Snapshot, assert_same, restore, snapshot};
 use super::{amount, seed};
 use crate::workspace::Workspace;
 
@@ -69,16 +69,6 @@ fn copy(project: &Changing<'_>, other: &Workspace) {
     let now: Snapshot = snapshot(&other.root(), super::pipeline::is_source);
     restore(&other.root(), &now, &project.sources());
     other.write("synth.toml", project.settings.config());
-}
-
-fn assert_same(found: &Snapshot, expected: &Snapshot, context: &str) {
-    for path in differences(found, expected) {
-        panic!(
-            "{context}: `{path}` is {:?}, and should be {:?}",
-            found.get(&path),
-            expected.get(&path)
-        );
-    }
 }
 
 fn start(workspace: &Workspace, arguments: &[&str]) -> Child {

@@ -50,10 +50,25 @@ pub(crate) fn snapshot(root: &Path, wanted: impl Fn(&str) -> bool) -> Snapshot {
 
 /// Paths at which two snapshots are different.
 pub(crate) fn differences(before: &Snapshot, after: &Snapshot) -> Vec<String> {
-    let all = before.keys().chain(after.keys().filter(|path| !before.contains_key(*path)));
+    let all = before
+        .keys()
+        .chain(after.keys().filter(|path| !before.contains_key(*path)));
     all.filter(|path| before.get(*path) != after.get(*path))
         .cloned()
         .collect()
+}
+
+/// Fails where something is not as expected, and shows it.
+#[track_caller]
+pub(crate) fn assert_same(found: &Snapshot, expected: &Snapshot, context: &str) {
+    let wrong: Vec<String> = differences(found, expected)
+        .into_iter()
+        .map(|path| {
+            let (found, expected) = (found.get(&path), expected.get(&path));
+            format!("`{path}` is {found:?}, and should be {expected:?}")
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{context}: {}", wrong.join("\n"));
 }
 
 /// Makes a directory that is as one snapshot says be as another one says, and touches nothing
@@ -61,7 +76,11 @@ pub(crate) fn differences(before: &Snapshot, after: &Snapshot) -> Vec<String> {
 pub(crate) fn restore(root: &Path, now: &Snapshot, wanted: &Snapshot) {
     let different = differences(now, wanted);
     // What is deeper goes first.
-    for path in different.iter().rev().filter(|path| now.contains_key(*path)) {
+    for path in different
+        .iter()
+        .rev()
+        .filter(|path| now.contains_key(*path))
+    {
         match now[path] {
             Entry::Directory => fs::remove_dir_all(root.join(path)).unwrap(),
             _ if fs::symlink_metadata(root.join(path)).is_ok() => {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::changes::Changing;
 use super::pipeline::{OUTPUTS, is_left, is_source, needs, project, with_tools};
-use super::snapshot::{Snapshot, differences, restore, snapshot};
+use super::snapshot::{Snapshot, assert_same, differences, restore, snapshot};
 use super::{amount, seed};
 use crate::workspace::{Workspace, text};
 
@@ -41,7 +41,10 @@ fn whatever_changes_a_build_leaves_what_one_from_nothing_leaves() {
         }
         walk.build(&format!("seed {seed}, step {step}: {}", done.join("; ")));
     }
-    println!("soak: seed {seed}, {steps} steps, targets by status {:?}", walk.statuses);
+    println!(
+        "soak: seed {seed}, {steps} steps, targets by status {:?}",
+        walk.statuses
+    );
 }
 
 struct Walk<'a> {
@@ -74,13 +77,7 @@ impl Walk<'_> {
             left
         };
         let (left, expected) = (left(workspace), left(&nothing));
-        for path in differences(&left, &expected) {
-            panic!(
-                "{context}: `{path}` is {:?}, and from nothing {:?}\n{report:#}",
-                left.get(&path),
-                expected.get(&path)
-            );
-        }
+        assert_same(&left, &expected, context);
         self.explained(&report, context);
         if failed.is_empty() {
             let again = workspace.synth(["build", "--explain"]);
@@ -154,7 +151,11 @@ fn compare_ends(report: &Value, expected: &Value, context: &str) -> Vec<&'static
             .collect()
     };
     let ends_now = ends(report);
-    assert_eq!(ends_now, ends(expected), "{context}: {report:#}\n{expected:#}");
+    assert_eq!(
+        ends_now,
+        ends(expected),
+        "{context}: {report:#}\n{expected:#}"
+    );
     let failed = OUTPUTS.iter().filter(|(target, _)| !ends_now[*target]);
     failed.map(|(_, output)| *output).collect()
 }
@@ -162,7 +163,6 @@ fn compare_ends(report: &Value, expected: &Value, context: &str) -> Vec<&'static
 fn build(workspace: &Workspace) -> Value {
     workspace.build(["--explain"]).value
 }
-
 
 #[test]
 fn a_source_is_told_from_an_output() {
