@@ -27,6 +27,7 @@ mod plugin_fixtures;
 mod python;
 mod real_projects;
 mod reproducible;
+mod soak;
 mod storefront;
 mod unusable_plugins;
 mod workspace;

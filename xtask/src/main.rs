@@ -11,6 +11,7 @@ mod python;
 mod report;
 mod setup;
 mod shell;
+mod soak;
 mod suite;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use crate::bench::Benchmark;
 use crate::docker_engine::DockerEngine;
 use crate::report::Report;
 use crate::shell::Shell;
+use crate::soak::Soak;
 
 /// Developer tasks of this repository.
 #[derive(Parser)]
@@ -47,6 +49,8 @@ enum Task {
     },
     /// Run the tests of the plugins' ABI and loader under valgrind
     Memcheck,
+    /// Run the full forms of the tests with random changes and kills; figures into docs/soak.md
+    Soak(Soak),
     /// Install what the tests need, then run the tests of the built binary
     E2e {
         /// Only tests whose name contains this
@@ -87,6 +91,7 @@ fn perform(task: &Task, shell: &Shell, report: &mut Report) -> Result<()> {
         }
         Task::Bench { benchmark } => bench::run(shell, report, benchmark.as_ref()),
         Task::Memcheck => memcheck::check(shell, report),
+        Task::Soak(soak) => soak.run(shell, report),
         Task::E2e { filter } => {
             let tools = report.prepare("set-up", || setup::prepare(shell))?;
             with_engine(shell, &tools, report, |report, environment| {

@@ -4,7 +4,7 @@ mod hyperfine;
 mod machine;
 mod monorepo;
 mod opened;
-mod page;
+pub(crate) mod page;
 mod pipeline;
 mod plugins;
 mod programs;

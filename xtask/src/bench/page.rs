@@ -7,22 +7,39 @@ use anyhow::{Context, Result};
 
 use crate::shell::Shell;
 
-const PAGE: &str = "docs/benchmarks.md";
+/// A page of figures, and the task that writes them.
+pub(crate) struct Page {
+    pub(crate) path: &'static str,
+    pub(crate) task: &'static str,
+}
+
+const BENCHMARKS: Page = Page {
+    path: "docs/benchmarks.md",
+    task: "bench",
+};
 
 /// Puts figures between the marks of a benchmark.
 pub(crate) fn write(shell: &Shell, benchmark: &str, figures: &str) -> Result<()> {
-    let path = shell.root().join(PAGE);
-    let text = fs::read_to_string(&path).with_context(|| format!("{PAGE} can't be read"))?;
-    let text = replaced(&text, benchmark, figures)
-        .with_context(|| format!("{PAGE} has no marks for `{benchmark}`"))?;
-    fs::write(&path, text)?;
-    eprintln!("wrote {PAGE}");
-    Ok(())
+    BENCHMARKS.write(shell, benchmark, figures)
 }
 
-fn replaced(text: &str, benchmark: &str, figures: &str) -> Option<String> {
-    let begin = format!("<!-- {benchmark}: written by cargo xtask bench -->\n");
-    let end = format!("<!-- {benchmark}: end -->");
+impl Page {
+    /// Puts figures between their marks.
+    pub(crate) fn write(&self, shell: &Shell, name: &str, figures: &str) -> Result<()> {
+        let page = self.path;
+        let path = shell.root().join(page);
+        let text = fs::read_to_string(&path).with_context(|| format!("{page} can't be read"))?;
+        let text = replaced(&text, self.task, name, figures)
+            .with_context(|| format!("{page} has no marks for `{name}`"))?;
+        fs::write(&path, text)?;
+        eprintln!("wrote {page}");
+        Ok(())
+    }
+}
+
+fn replaced(text: &str, task: &str, name: &str, figures: &str) -> Option<String> {
+    let begin = format!("<!-- {name}: written by cargo xtask {task} -->\n");
+    let end = format!("<!-- {name}: end -->");
     let (before, rest) = text.split_once(&begin)?;
     let (_, after) = rest.split_once(&end)?;
     Some(format!("{before}{begin}\n{figures}\n{end}{after}"))
@@ -39,9 +56,9 @@ mod tests {
                 "before\n<!-- a: written by cargo xtask bench -->\n{figures}<!-- a: end -->\nafter\n"
             )
         };
-        let once = replaced(&page("old\n"), "a", "new").unwrap();
+        let once = replaced(&page("old\n"), "bench", "a", "new").unwrap();
         assert_eq!(once, page("\nnew\n"));
-        assert_eq!(replaced(&once, "a", "new").unwrap(), once);
-        assert_eq!(replaced(&once, "b", "new"), None);
+        assert_eq!(replaced(&once, "bench", "a", "new").unwrap(), once);
+        assert_eq!(replaced(&once, "bench", "b", "new"), None);
     }
 }
