@@ -1,8 +1,10 @@
-//! Tests that try to catch the engine serving something stale or torn: random changes, and kills
-//! at random moments. They are short here; `cargo xtask soak` runs their full forms.
+//! Tests that try to catch the engine serving something stale or torn: random changes, kills at
+//! random moments, and odd things. The first two are short here; `cargo xtask soak` runs their
+//! full forms.
 
 mod changes;
 mod kills;
+mod odd;
 mod pipeline;
 mod snapshot;
 mod walk;
