@@ -50,7 +50,8 @@ pub struct Layers {
     /// The layers that are read, lowest first.
     pub lower: Vec<PathBuf>,
     /// Takes what is written: afterwards the layer that the action has made. What was removed
-    /// from a lower layer is a whiteout in it: a character device 0/0.
+    /// from a lower layer is a whiteout in it: a character device 0/0. For one action alone: the
+    /// kernel lets go of it a moment after the action is over.
     pub upper: PathBuf,
     /// An empty directory on the file system of `upper`, for the kernel's use.
     pub work: PathBuf,
