@@ -146,6 +146,10 @@ pub(super) fn child_signals() -> io::Result<OwnedFd> {
 
 /// Ends every other process of this namespace, whose first one this is (kill(2)).
 pub(super) fn kill_all() {
+    // Of any other namespace it would be every process of the user.
+    if !rustix::process::getpid().is_init() {
+        return;
+    }
     // SAFETY: no memory is involved.
     unsafe {
         libc::kill(-1, libc::SIGKILL);
