@@ -142,3 +142,20 @@ fn only_what_changes_in_git_reach_is_built() {
     let report = workspace.build(["--affected"]).succeeded();
     assert_eq!(report.statuses(), "blog built");
 }
+
+#[test]
+fn what_is_up_to_date_is_executed_again_to_verify_it() {
+    let workspace = pages();
+    workspace.build([""; 0]).succeeded();
+    let logs = || {
+        std::fs::read_dir(workspace.path(".synth/logs"))
+            .unwrap()
+            .count()
+    };
+    assert_eq!(logs(), 1);
+    workspace.build([""; 0]).succeeded();
+    assert_eq!(logs(), 1, "a build that has nothing to do has no logs");
+    let report = workspace.build(["--verify-reproducible"]).succeeded();
+    assert_eq!(report.statuses(), "shop up_to_date, blog up_to_date");
+    assert_eq!(logs(), 2);
+}

@@ -39,9 +39,8 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
         false => Earlier::look(&request(global, arguments)?),
     };
     // Images are loaded from what the pipeline says of them.
-    if let Some(earlier) = earlier
-        .as_ref()
-        .filter(|_| !arguments.no_cache && !arguments.force && !loads(arguments))
+    let executes = arguments.no_cache || arguments.force || arguments.verify_reproducible;
+    if let Some(earlier) = earlier.as_ref().filter(|_| !executes && !loads(arguments))
         && let Some(report) = earlier.nothing_to_do()
     {
         show(global, arguments, &report, earlier.root())?;
