@@ -10,11 +10,12 @@ use walkdir::WalkDir;
 
 use crate::workspace::{Workspace, assert_run};
 
-/// A site whose command writes a line to a file beside the project when it is executed.
+/// A site whose command writes a line to a file beside the project when it is executed, which no
+/// sandbox would let it.
 fn site(workspace: Workspace) -> Workspace {
     workspace.write(
         "synth.toml",
-        "[targets.site]\ntype = \"static\"\nsource_path = \"web\"\n\
+        "sandbox = \"off\"\n[targets.site]\ntype = \"static\"\nsource_path = \"web\"\n\
          build_command = \"sh build.sh\"\nbuild_output = \"out\"\n",
     );
     workspace

@@ -248,6 +248,11 @@ impl Viewing<'_> {
             return;
         }
         for path in paths_in(value) {
+            if network && names_a_directory(name) && !path.exists() {
+                // Whoever uses it makes it, and can't where its parent is not to be seen. One that
+                // can't be made is missed there.
+                let _ = fs::create_dir_all(&path);
+            }
             let Ok(metadata) = fs::metadata(&path) else {
                 continue;
             };
@@ -330,6 +335,15 @@ fn plain(path: &Path) -> PathBuf {
         }
     }
     plain
+}
+
+/// Whether a variable's name says that it holds a directory, as `UV_CACHE_DIR`, `CARGO_HOME` and
+/// `npm_config_cache` do.
+fn names_a_directory(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["_DIR", "_HOME", "_CACHE"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 /// The absolute paths that a variable holds: one, several with colons between, or in a URL.
@@ -548,5 +562,16 @@ mod tests {
         not /home/me/project
         not /home/me/.cache/synth
         ");
+    }
+
+    #[test]
+    fn a_cache_that_is_not_there_yet_is_made_for_who_uses_the_network() {
+        let place = Place::new(&["srv/other/a"], &[]);
+        let passed = [
+            ("UV_CACHE_DIR", "ROOT/srv/cache/uv"),
+            ("NAME", "ROOT/srv/none"),
+        ];
+        assert_eq!(place.view(&[], &passed, false), "");
+        assert_eq!(place.view(&[], &passed, true), "/srv/cache/uv rw");
     }
 }
