@@ -206,7 +206,7 @@ impl<'a> Schedule<'a> {
             self.expected.extend(durations);
         }
         // One at a time, they are done in the order of the file.
-        if self.pipeline.parallel_execution {
+        if self.workshop.jobs > NonZeroUsize::MIN {
             let expected = &self.expected;
             self.graph.expect(|node| {
                 let known = expected.get(&(node.target, node.action.id.clone()));
