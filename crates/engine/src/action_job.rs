@@ -15,6 +15,7 @@ use crate::explain::{KeyBytes, TargetKeys};
 use crate::inputs::{Available, input_tree};
 use crate::key::Key;
 use crate::kind::Kind;
+use crate::lookup::look_up;
 use crate::reproducible;
 use crate::schedule::{ActionRecord, Workshop};
 use crate::store::{ActionLock, CachedAction};
@@ -175,25 +176,16 @@ impl ActionJob {
         let (kind, target) = (Arc::clone(&self.kind), self.target.clone());
         let looked_up = tokio::task::spawn_blocking(move || {
             let inputs = input_tree(&action, &workshop.project, &available)?;
-            let sandbox = workshop.sandbox.identity();
-            let key = Key::of(&action, &inputs, kind.description(), &sandbox);
+            let forced = |key: &Key| {
+                workshop.force.contains(&target) && !workshop.executed.has(&key.digest())
+            };
+            let wanted = workshop.use_cache;
+            let (key, known) = look_up(&workshop, &action, &inputs, kind.description(), wanted)?;
+            let known = known.filter(|_| !forced(&key));
             let digest = key.digest();
             let before = TargetKeys::read(&workshop.state.keys_record(&target));
             let reasons = before.differences(&action, &key);
             let key = KeyBytes::of(&key);
-            let forced = workshop.force.contains(&target) && !workshop.executed.has(&digest);
-            let known = if workshop.use_cache && !forced {
-                workshop
-                    .store
-                    .get_action(&digest, &action.outputs)
-                    .map_err(|error| {
-                        Diagnostic::error("store.read", "the action cache can't be read")
-                            .concerning(synth_core::Concern::State)
-                            .caused_by(&error)
-                    })?
-            } else {
-                None
-            };
             Ok((inputs, digest, known, key, reasons))
         });
         let (inputs, digest, known, key, reasons) = looked_up

@@ -24,6 +24,7 @@ mod index;
 mod inputs;
 mod key;
 mod kind;
+mod lookup;
 mod outlook;
 mod patterns;
 mod plan_cache;

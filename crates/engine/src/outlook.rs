@@ -17,8 +17,8 @@ use crate::explain::TargetKeys;
 use crate::exports::exported_tree;
 use crate::graph::TargetGraph;
 use crate::inputs::{Available, input_tree};
-use crate::key::Key;
 use crate::kind::Kind;
+use crate::lookup::look_up;
 use crate::repair::Executed;
 use crate::schedule::{PlannedTarget, Workshop};
 use crate::tree::Tree;
@@ -175,16 +175,8 @@ impl<'a> Prospect<'a> {
         reasons: &mut Vec<String>,
     ) -> Result<bool, Box<Diagnostic>> {
         let inputs = input_tree(action, &self.workshop.project, available)?;
-        let sandbox = self.workshop.sandbox.identity();
-        let key = Key::of(action, &inputs, kind.description(), &sandbox);
+        let (key, known) = look_up(self.workshop, action, &inputs, kind.description(), true)?;
         let differences = keys.differences(action, &key);
-        let known = self
-            .workshop
-            .store
-            .get_action(&key.digest(), &action.outputs);
-        let known = known.map_err(|error| {
-            Diagnostic::error("store.read", "the action cache can't be read").caused_by(&error)
-        })?;
         match known {
             Some(result) => {
                 available.outputs.insert(action.id.clone(), result.outputs);

@@ -11,7 +11,7 @@ use crate::shell::{Program, Shell};
 pub(crate) struct Use {
     /// Its code was mapped into a process.
     pub(crate) opened: bool,
-    /// synth was started by synth.
+    /// synth was started as a plugin's host.
     pub(crate) hosted: bool,
 }
 
@@ -38,12 +38,11 @@ pub(crate) fn observe(
 
 fn uses(record: &str, synth: &str, library: &str) -> Use {
     let mapped = format!("<{library}>");
-    let started = format!("execve(\"{synth}\"");
+    let started = format!("execve(\"{synth}\", [\"{synth}\", \"plugin-host\"");
     let lines = || record.lines();
     Use {
         opened: lines().any(|line| line.contains(&mapped) && line.contains("PROT_EXEC")),
-        // The first is the command itself.
-        hosted: lines().filter(|line| line.contains(&started)).count() > 1,
+        hosted: lines().any(|line| line.contains(&started)),
     }
 }
 
@@ -58,8 +57,9 @@ mod tests {
         let opened = "10 mmap(0x7f, 9, PROT_READ|PROT_EXEC, MAP_PRIVATE, 5</p/a.so>, 0x1) = 0x7f\n";
         let other = "10 mmap(0x7f, 9, PROT_READ|PROT_EXEC, MAP_PRIVATE, 5</p/b.so>, 0x1) = 0x7f\n";
         let hosted = "11 execve(\"/b/synth\", [\"/b/synth\", \"plugin-host\"], 0x7f) = 0\n";
+        let sandbox = "11 execve(\"/b/synth\", [\"/b/synth\", \"sandbox-host\"], 0x7f) = 0\n";
         for (record, opened, hosted) in [
-            ([first, read, other].concat(), false, false),
+            ([first, read, other, sandbox].concat(), false, false),
             ([first, opened].concat(), true, false),
             ([first, hosted].concat(), false, true),
             ([first, hosted, opened].concat(), true, true),

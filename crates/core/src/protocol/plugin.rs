@@ -38,8 +38,10 @@ pub(super) fn caught<T, A>(
 ) -> Result<T, Answer<A>> {
     std::panic::catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
         let message = describe_panic(payload.as_ref());
-        // To drop it could panic again, and nobody would catch that.
-        std::mem::forget(payload);
+        // To drop it can panic again, with a payload that nobody would catch the panic of.
+        if let Err(next) = std::panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(next);
+        }
         Answer::Panicked {
             message,
             place: place(),

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 const SECOND: i64 = 1_000_000_000;
@@ -107,11 +107,16 @@ fn as_signed<N: TryInto<i64>>(nanoseconds: N) -> i64 {
 /// nanoseconds since 1970.
 pub(crate) fn file_clock() -> i64 {
     #[cfg(target_os = "linux")]
-    let clock = ClockId::RealtimeCoarse;
+    let clock = ClockId::CLOCK_REALTIME_COARSE;
     #[cfg(not(target_os = "linux"))]
-    let clock = ClockId::Realtime;
-    let now = clock_gettime(clock);
-    nanoseconds(now.tv_sec, now.tv_nsec)
+    let clock = ClockId::CLOCK_REALTIME;
+    read(clock)
+}
+
+/// A clock that can't be read stands still at the beginning: then no file is old enough to be
+/// trusted by its time.
+fn read(clock: ClockId) -> i64 {
+    clock_gettime(clock).map_or(0, |now| nanoseconds(now.tv_sec(), now.tv_nsec()))
 }
 
 /// Waits until whatever was written before has a time that nothing written later will have: until
@@ -121,8 +126,7 @@ pub(crate) fn wait_for_the_next_tick() {
     const MOST: u32 = 60;
     const INTERVAL: std::time::Duration = std::time::Duration::from_micros(500);
     // Some systems date files more finely than by ticks.
-    let now = clock_gettime(ClockId::Realtime);
-    let now = nanoseconds(now.tv_sec, now.tv_nsec);
+    let now = read(ClockId::CLOCK_REALTIME);
     for _ in 0..MOST {
         if file_clock() > now {
             return;
