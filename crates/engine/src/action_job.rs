@@ -183,7 +183,7 @@ impl ActionJob {
             let (key, known) = look_up(&workshop, &action, &inputs, kind.description(), wanted)?;
             let known = known.filter(|_| !forced(&key));
             let digest = key.digest();
-            let before = TargetKeys::read(&workshop.state.keys_record(&target));
+            let before = TargetKeys::read(workshop.state.records(), &target);
             let reasons = before.differences(&action, &key);
             let key = KeyBytes::of(&key);
             Ok((inputs, digest, known, key, reasons))

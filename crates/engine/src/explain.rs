@@ -3,9 +3,6 @@
 //! that nothing can be in the one and not in the other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Write;
-use std::path::Path;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 use prost::Message as _;
@@ -13,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use synth_core::{Action, Input, InputSource};
 
 use crate::key::Key;
+use crate::records::{Records, Sort};
 use crate::tree::{Tree, TreeEntry};
 
 /// More differences of one action are counted.
@@ -58,23 +56,24 @@ impl KeyBytes {
 }
 
 impl TargetKeys {
-    /// Reads what was kept; a file that can't be read holds nothing.
-    pub(crate) fn read(path: &Path) -> Self {
-        let read = || postcard::from_bytes(&fs::read(path).ok()?).ok();
+    /// What was kept of a target; nothing where that can't be read.
+    pub(crate) fn read(records: &Records, target: &str) -> Self {
+        let read = || postcard::from_bytes(&records.get(Sort::Keys, target)?).ok();
         read().unwrap_or_default()
     }
 
-    /// Keeps it for the next build, which says less when it can't be kept.
-    pub(crate) fn write(&self, path: &Path) {
-        let write = || -> std::io::Result<()> {
-            let directory = path.parent().unwrap_or(Path::new("."));
-            let bytes = postcard::to_allocvec(self).map_err(std::io::Error::other)?;
-            let mut file = tempfile::NamedTempFile::new_in(directory)?;
-            file.write_all(&bytes)?;
-            file.persist(path)?;
-            Ok(())
-        };
-        let _ = write();
+    /// Keeps those of several targets for the next build, which says less when they can't be kept.
+    pub(crate) fn keep(all: &[Self], records: &Records) {
+        let encoded: Vec<(&str, Vec<u8>)> = all
+            .iter()
+            .filter_map(|keys| Some((keys.target.as_str(), postcard::to_allocvec(keys).ok()?)))
+            .filter(|(target, keys)| records.get(Sort::Keys, target).as_ref() != Some(keys))
+            .collect();
+        let encoded = encoded.iter();
+        let _ = records.put(
+            Sort::Keys,
+            encoded.map(|(target, keys)| (*target, keys.as_slice())),
+        );
     }
 
     /// What is different for an action now, one sentence each: nothing when the key is the same.

@@ -33,6 +33,7 @@ mod plans;
 pub mod plugin;
 mod project;
 mod recorded;
+mod records;
 mod registry;
 mod repair;
 mod report;

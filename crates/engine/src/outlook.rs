@@ -133,7 +133,7 @@ impl<'a> Prospect<'a> {
         mut actions: Vec<&Action>,
         mut available: Available,
     ) -> Result<(Outlook, Vec<String>), Box<Diagnostic>> {
-        let keys = TargetKeys::read(&self.workshop.state.keys_record(&target.spec.name));
+        let keys = TargetKeys::read(self.workshop.state.records(), &target.spec.name);
         let mut reasons = Vec::new();
         // In the order in which they could start: each as soon as what it takes is there.
         while !actions.is_empty() {

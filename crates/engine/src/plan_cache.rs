@@ -1,10 +1,6 @@
-//! Plans of earlier builds, in `.synth/plans/`: one record for each target, with what its kind
+//! Plans of earlier builds: one record for each target, with what its kind
 //! asked of the project while it planned. While the answers are the same, so is the plan, and the
 //! kind is not asked. A record that can't be read is none.
-
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use synth_core::{Diagnostic, INTERFACE_VERSION, Plan, TargetSpec};
@@ -13,6 +9,7 @@ use crate::digest::digest_bytes;
 use crate::kind::Kind;
 use crate::project::Project;
 use crate::recorded::Dialogue;
+use crate::records::Sort;
 use crate::state::State;
 
 /// The first word of a record, with the version of its form.
@@ -58,7 +55,8 @@ impl PlanCache {
             return None;
         }
         let key = key(target, kind)?;
-        let record = read(&self.path(target)).filter(|record| record.key == key)?;
+        let text = self.state.records().get(Sort::Plan, &target.name)?;
+        let record = read(&text).filter(|record| record.key == key)?;
         let Record {
             dialogue, planned, ..
         } = record;
@@ -82,12 +80,9 @@ impl PlanCache {
             planned: planned.clone(),
         };
         if let Some(text) = text_of(&record) {
-            let _ = write(&self.path(target), &text);
+            let record = (target.name.as_str(), text.as_slice());
+            let _ = self.state.records().put(Sort::Plan, [record]);
         }
-    }
-
-    fn path(&self, target: &TargetSpec) -> PathBuf {
-        self.state.plan_record(&target.name)
     }
 }
 
@@ -119,8 +114,7 @@ fn text_of(record: &Record) -> Option<Vec<u8>> {
     Some(text)
 }
 
-fn read(path: &Path) -> Option<Record> {
-    let text = fs::read(path).ok()?;
+fn read(text: &[u8]) -> Option<Record> {
     let end = text.iter().position(|byte| *byte == b'\n')?;
     let (header, body) = (&text[..end], &text[end + 1..]);
     let digest = std::str::from_utf8(header)
@@ -131,12 +125,4 @@ fn read(path: &Path) -> Option<Record> {
         return None;
     }
     serde_json::from_slice(body).ok()
-}
-
-/// Writes it beside, then moves it there: a build that dies leaves the one or the other. No other
-/// build of the workspace writes meanwhile.
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    fs::write(&new, text)?;
-    fs::rename(&new, path)
 }

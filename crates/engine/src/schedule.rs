@@ -200,8 +200,9 @@ impl<'a> Schedule<'a> {
             if self.graph.actions_of(index).is_empty() {
                 continue;
             }
-            let path = self.workshop.state.keys_record(&planned.spec.name);
-            let durations = TargetKeys::read(&path).durations.into_iter();
+            let records = self.workshop.state.records();
+            let keys = TargetKeys::read(records, &planned.spec.name);
+            let durations = keys.durations.into_iter();
             let durations = durations.map(|(id, took)| ((index, id), took));
             self.expected.extend(durations);
         }
@@ -433,12 +434,7 @@ impl<'a> Schedule<'a> {
         self.running.spawn_blocking(move || {
             let committed = workshop.outputs.commit(&targets);
             if committed.is_ok() {
-                for keys in keys {
-                    let path = workshop.state.keys_record(&keys.target);
-                    if TargetKeys::read(&path) != keys {
-                        keys.write(&path);
-                    }
-                }
+                TargetKeys::keep(&keys, workshop.state.records());
             }
             Done::Commit(indices, Box::new(committed))
         });

@@ -1,28 +1,26 @@
 //! The workspace's own state, `.synth/` beside synth.toml: the lock, the logs of the last builds,
-//! their plans and what they put where. Never committed. Without it synth does not know which outputs it wrote,
+//! the records of their plans and of what they put where. Never committed. Without it synth does not know which outputs it wrote,
 //! and replaces none.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use synth_core::ProjectPath;
 use tokio_util::sync::CancellationToken;
 
-use crate::digest::digest_bytes;
 use crate::event::{Event, Observer};
+use crate::records::Records;
 
 /// How many builds' logs are kept.
 const KEPT_LOGS: usize = 20;
-
-/// How the records of what is among the sources begin.
-const IN_PLACE: &str = "in-place.";
 
 /// The state of one workspace.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     directory: PathBuf,
+    records: Arc<Records>,
 }
 
 /// Held by a build for as long as it runs.
@@ -36,14 +34,17 @@ impl State {
     pub(crate) fn open(root: &Path) -> io::Result<Self> {
         let directory = root.join(".synth");
         fs::create_dir_all(directory.join("logs"))?;
-        fs::create_dir_all(directory.join("outputs"))?;
-        fs::create_dir_all(directory.join("plans"))?;
-        fs::create_dir_all(directory.join("keys"))?;
         let ignore = directory.join(".gitignore");
         if !ignore.exists() {
             fs::write(ignore, "*\n")?;
         }
-        Ok(Self { directory })
+        let records = Arc::new(Records::of(root));
+        Ok(Self { directory, records })
+    }
+
+    /// What is remembered of targets.
+    pub(crate) fn records(&self) -> &Records {
+        &self.records
     }
 
     /// Waits until no other build holds the workspace; none when it was cancelled meanwhile.
@@ -113,45 +114,9 @@ impl State {
         root.join(".synth/index")
     }
 
-    /// Where the keys of a target's actions are kept.
-    pub(crate) fn keys_record(&self, target: &str) -> PathBuf {
-        let name = digest_bytes(target.as_bytes()).sha256;
-        self.directory.join("keys").join(name)
-    }
-
-    /// Where a target's plan is kept.
-    pub(crate) fn plan_record(&self, target: &str) -> PathBuf {
-        let name = digest_bytes(target.as_bytes()).sha256;
-        self.directory.join("plans").join(format!("{name}.json"))
-    }
-
     /// Where outputs are written before they are moved in among sources. Left over, when a build
     /// dies.
     pub(crate) fn staging_directory(&self) -> PathBuf {
         self.directory.join("staging")
-    }
-
-    /// Where it is kept what a target has put among its sources.
-    pub(crate) fn in_place_record(&self, target: &str) -> PathBuf {
-        let name = digest_bytes(target.as_bytes()).sha256;
-        let name = format!("{IN_PLACE}{name}.json");
-        self.directory.join("outputs").join(name)
-    }
-
-    /// All such records of the workspace at a root, which need not have any state.
-    pub(crate) fn in_place_records(root: &Path) -> Vec<PathBuf> {
-        let entries = fs::read_dir(root.join(".synth/outputs"));
-        let entries = entries.into_iter().flatten().flatten();
-        entries
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(IN_PLACE))
-            .map(|entry| entry.path())
-            .collect()
-    }
-
-    /// Where it is kept what was written to an output directory. By the directory and not by the
-    /// target, so that a target that writes elsewhere for a while still knows its own.
-    pub(crate) fn output_record(&self, output_path: &ProjectPath) -> PathBuf {
-        let name = digest_bytes(output_path.as_str().as_bytes()).sha256;
-        self.directory.join("outputs").join(format!("{name}.json"))
     }
 }

@@ -13,6 +13,7 @@ use synth_core::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::records::Sort;
 use crate::state::State;
 
 /// Plans from what it finds, and does what the target's setting `does` says.
@@ -183,8 +184,7 @@ impl Scene {
     fn ask(&self, kind: &Kind, cancel: &CancellationToken) -> (Vec<Outcome>, Kept) {
         let project = Project::at(self.directory.path().canonicalize().unwrap());
         let state = State::open(self.directory.path()).unwrap();
-        let cache = PlanCache::new(state, true);
-        let plans = self.directory.path().join(".synth/plans");
+        let cache = PlanCache::new(state.clone(), true);
         let asking = Asking {
             kind,
             project: &project,
@@ -194,11 +194,12 @@ impl Scene {
         let targets: Vec<&TargetSpec> = self.targets.iter().collect();
         let outcomes = asking.ask(&targets);
         let mut kept = Kept::new();
-        for entry in fs::read_dir(&plans).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            kept.insert(name, fs::read_to_string(&path).unwrap());
-            fs::remove_file(&path).unwrap();
+        for target in &self.targets {
+            let Some(record) = state.records().get(Sort::Plan, &target.name) else {
+                continue;
+            };
+            kept.insert(target.name.clone(), String::from_utf8(record).unwrap());
+            state.records().remove(Sort::Plan, &target.name).unwrap();
         }
         (outcomes, kept)
     }

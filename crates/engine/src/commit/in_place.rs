@@ -1,8 +1,7 @@
 //! What synth has put among the sources, target by target: which files are no sources therefore,
-//! and whose each is. Kept in `.synth/outputs`, one record for each target.
+//! and whose each is: one record for each target.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -13,6 +12,7 @@ use synth_core::{OutputKind, Plan, ProjectPath, TargetSpec};
 use super::record::{self, Content, Present, Written};
 use crate::config::Pipeline;
 use crate::patterns::PathPatterns;
+use crate::records::{Records, Sort};
 use crate::state::State;
 use crate::store::StoreError;
 
@@ -95,10 +95,10 @@ impl InPlace {
     /// What the records of a project say.
     pub(crate) fn load(root: &Path) -> Arc<Self> {
         let mut known = Known::default();
-        let paths = State::in_place_records(root);
-        let records: Vec<Record> = paths
+        let records = Records::of(root).all(Sort::InPlace);
+        let records: Vec<Record> = records
             .par_iter()
-            .filter_map(|path| record::read(path))
+            .filter_map(|record| serde_json::from_slice(record).ok())
             .collect();
         for record in records {
             for path in record.paths() {
@@ -238,16 +238,9 @@ impl InPlace {
 
     /// Keeps a target's record, here and in the workspace's state.
     pub(super) fn keep(&self, state: &State, record: Record) -> Result<(), StoreError> {
-        let path = state.in_place_record(&record.target);
-        if record.is_empty() {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(crate::store::io_error("removing", &path)(error));
-                }
-                _ => {}
-            }
-        } else {
-            record::write(&path, &record)?;
+        match record.is_empty() {
+            true => state.records().remove(Sort::InPlace, &record.target)?,
+            false => record::write(state.records(), Sort::InPlace, &record.target, &record)?,
         }
         let mut known = self.known_mut();
         let mut judged = self.judged.write().unwrap_or_else(|e| e.into_inner());

@@ -18,6 +18,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 use synth_core::{Concern, Diagnostic, ProjectPath, TargetSpec};
 
+use crate::records::Sort;
 use crate::state::State;
 use crate::store::{Store, StoreError, io_error, materialize};
 use crate::tree::Tree;
@@ -44,7 +45,6 @@ pub(crate) struct Exports {
 /// What was written to an output directory.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Record {
-    output_path: String,
     /// The digest of the tree that was written.
     #[serde(default)]
     tree: String,
@@ -293,7 +293,9 @@ impl Outputs {
 
     /// Whether synth has written a target's output directory.
     pub(crate) fn has_replaced(&self, target: &TargetSpec) -> bool {
-        self.state.output_record(&target.output_path).exists()
+        let records = self.state.records();
+        let record = records.get(Sort::Output, target.output_path.as_str());
+        record.is_some()
     }
 
     /// Removes a target's outputs, and gives the paths removed; what synth did not write is left.
@@ -338,7 +340,8 @@ impl Outputs {
             }
         };
         // Without outputs, a record that stays behind says nothing wrong.
-        let _ = fs::remove_file(self.state.output_record(&target.output_path));
+        let records = self.state.records();
+        let _ = records.remove(Sort::Output, target.output_path.as_str());
         // The directory above goes too when it is empty, unless it is the project's.
         if let Some(parent) = directory.parent()
             && parent != self.root
@@ -353,13 +356,14 @@ impl Outputs {
     }
 
     fn record(&self, output_path: &ProjectPath) -> Record {
-        record::read(&self.state.output_record(output_path))
-            .filter(|record: &Record| record.output_path == output_path.as_str())
-            .unwrap_or_default()
+        // By the directory and not by the target, so that a target that writes elsewhere for a
+        // while still knows its own.
+        record::read(self.state.records(), Sort::Output, output_path.as_str()).unwrap_or_default()
     }
 
     fn write_record(&self, output_path: &ProjectPath, record: &Record) -> Result<(), StoreError> {
-        record::write(&self.state.output_record(output_path), record)
+        let records = self.state.records();
+        record::write(records, Sort::Output, output_path.as_str(), record)
     }
 
     /// Files in a target's output directory that no build has written.
@@ -401,7 +405,6 @@ impl Outputs {
     fn install(&self, target: &TargetSpec, staged: Staged) -> Result<(), StoreError> {
         let output_path = &target.output_path;
         let mut record = self.record(output_path);
-        record.output_path = output_path.as_str().to_owned();
         record.pending = staged.files.clone();
         self.write_record(output_path, &record)?;
         move_in(&staged.new, &staged.to)?;
@@ -412,7 +415,6 @@ impl Outputs {
             files.insert(path, written);
         }
         let record = Record {
-            output_path: record.output_path,
             tree: staged.tree,
             files,
             pending: BTreeSet::new(),

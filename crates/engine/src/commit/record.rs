@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::digest_file;
+use crate::records::{Records, Sort};
 use crate::store::{StoreError, io_error};
 use crate::tree::TreeEntry;
 
@@ -104,17 +105,19 @@ impl Present {
 }
 
 /// Reads a record; none when there is none, or none that can be read.
-pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+pub(super) fn read<T: DeserializeOwned>(records: &Records, sort: Sort, name: &str) -> Option<T> {
+    serde_json::from_slice(&records.get(sort, name)?).ok()
 }
 
-/// Writes a record: the old one is there until the new one is whole.
-pub(super) fn write<T: Serialize>(path: &Path, record: &T) -> Result<(), StoreError> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let error = || io_error("writing", path);
-    let file = tempfile::NamedTempFile::new_in(directory).map_err(error())?;
-    serde_json::to_writer(&file, record).map_err(|problem| error()(io::Error::other(problem)))?;
-    file.persist(path)
-        .map_err(|problem| error()(problem.error))?;
-    Ok(())
+/// Writes a record: the old one is there until the new one is.
+pub(super) fn write<T: Serialize>(
+    records: &Records,
+    sort: Sort,
+    name: &str,
+    record: &T,
+) -> Result<(), StoreError> {
+    let text = serde_json::to_vec(record)
+        .map_err(io::Error::other)
+        .map_err(io_error("encoding the record of", Path::new(name)))?;
+    records.put(sort, [(name, text.as_slice())])
 }

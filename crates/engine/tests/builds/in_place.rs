@@ -227,20 +227,16 @@ fn what_needs_the_target_gets_the_same_tree() {
     assert_eq!(workspace.read("dist/use/used.txt").as_deref(), Some("ONE"));
 }
 
+/// The sort of the records of what targets have put among their sources.
+const IN_PLACE: i32 = 3;
+
 #[test]
 fn a_build_that_died_in_between_is_finished() {
     let workspace = Workspace::new(&(generator("") + &lister("list", "")));
     let first = workspace.build();
     // As when a build died after it had written one of two new files.
-    let records = workspace.project().join(".synth/outputs");
-    let record = std::fs::read_dir(&records)
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.display().to_string().contains("in-place"))
-        .unwrap();
-    let text = std::fs::read_to_string(&record).unwrap();
-    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let (name, text) = &workspace.records(IN_PLACE)[0];
+    let mut value: serde_json::Value = serde_json::from_slice(text).unwrap();
     let files = value["files"].take();
     value["pending"] = files
         .as_object()
@@ -250,7 +246,7 @@ fn a_build_that_died_in_between_is_finished() {
         .collect::<serde_json::Map<_, _>>()
         .into();
     value["files"] = serde_json::json!({});
-    std::fs::write(&record, value.to_string()).unwrap();
+    workspace.set_record(IN_PLACE, name, value.to_string().as_bytes());
     remove(&workspace, "src/app");
     let aside = ".synth/staging/left/src/app";
     workspace.write(&format!("project/{aside}"), "half");
@@ -262,7 +258,7 @@ fn a_build_that_died_in_between_is_finished() {
     assert_eq!(statuses(&workspace.build())[0].1, TargetStatus::UpToDate);
     // What was about to be written is no licence to replace something else at its place.
     value["pending"]["src/app"] = "0".repeat(64).into();
-    std::fs::write(&record, value.to_string()).unwrap();
+    workspace.set_record(IN_PLACE, name, value.to_string().as_bytes());
     workspace.write("project/src/input.txt", "two");
     let report = workspace.build();
     assert_eq!(code(&report, 0), "output.not_ours");

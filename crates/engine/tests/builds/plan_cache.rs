@@ -1,6 +1,5 @@
 //! A plan is made once: until its kind, its target or what it asked of the project is different.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -157,12 +156,14 @@ impl Counted {
     }
 
     /// The records of plans.
-    fn records(&self) -> Vec<PathBuf> {
-        let directory = self.workspace.project().join(".synth/plans");
-        let entries = std::fs::read_dir(directory).unwrap();
-        entries.map(|entry| entry.unwrap().path()).collect()
+    fn records(&self) -> Vec<Vec<u8>> {
+        let records = self.workspace.records(PLANS).into_iter();
+        records.map(|(_, record)| record).collect()
     }
 }
+
+/// The sort of the records of plans.
+const PLANS: i32 = 1;
 
 const KNOWN: (usize, usize) = (0, 0);
 const MADE: (usize, usize) = (1, 1);
@@ -272,13 +273,12 @@ fn errors_are_found_anew() {
 fn a_record_that_is_damaged_old_or_foreign_is_none() {
     let foreign = Counted::new("foreign = true");
     assert_eq!(foreign.asked(), MADE);
-    let foreign = std::fs::read(&foreign.records()[0]).unwrap();
+    let foreign = foreign.records().remove(0);
     let counted = Counted::new("");
     assert_eq!(counted.asked(), MADE);
-    let [record] = &counted.records()[..] else {
+    let [good] = &counted.records()[..] else {
         panic!("one target has one record");
     };
-    let good = std::fs::read(record).unwrap();
     let replaced = |from: &str, to: &str| {
         let text = String::from_utf8(good.clone()).unwrap();
         assert!(text.contains(from), "{text}");
@@ -295,13 +295,20 @@ fn a_record_that_is_damaged_old_or_foreign_is_none() {
         ),
         ("of another target", foreign),
     ] {
-        std::fs::write(record, bytes).unwrap();
+        counted.workspace.set_record(PLANS, "a", &bytes);
         assert_eq!(counted.asked(), MADE, "{what}");
         assert_eq!(counted.asked(), KNOWN, "{what}");
     }
-    // What can't be kept is made anew, and the build goes on.
-    std::fs::remove_file(record).unwrap();
-    std::fs::create_dir_all(record.join("in the way")).unwrap();
+}
+
+#[test]
+fn a_database_that_is_damaged_is_begun_anew() {
+    let counted = Counted::new("");
     assert_eq!(counted.asked(), MADE);
+    let database = counted.workspace.project().join(".synth/records.db");
+    std::fs::write(&database, "none ".repeat(2000)).unwrap();
+    // Whose the outputs are is not known any more, so they would not be replaced.
+    std::fs::remove_dir_all(counted.workspace.project().join("dist")).unwrap();
     assert_eq!(counted.asked(), MADE);
+    assert_eq!(counted.asked(), KNOWN);
 }

@@ -128,6 +128,27 @@ impl Workspace {
         self.directory.path().join("project")
     }
 
+    /// The records of one sort that the workspace has, by name, in its database.
+    pub(crate) fn records(&self, sort: i32) -> Vec<(String, Vec<u8>)> {
+        let database = rusqlite::Connection::open(self.project().join(".synth/records.db"));
+        let database = database.unwrap();
+        let all = "SELECT name, value FROM records WHERE sort = ?1 ORDER BY name";
+        // There is none before anything has been built.
+        let Ok(mut statement) = database.prepare(all) else {
+            return Vec::new();
+        };
+        let rows = statement.query_map([sort], |row| Ok((row.get(0)?, row.get(1)?)));
+        rows.unwrap().map(Result::unwrap).collect()
+    }
+
+    /// Puts something in the place of a record.
+    pub(crate) fn set_record(&self, sort: i32, name: &str, value: &[u8]) {
+        let database = rusqlite::Connection::open(self.project().join(".synth/records.db"));
+        let set = "UPDATE records SET value = ?3 WHERE sort = ?1 AND name = ?2";
+        let changed = database.unwrap().execute(set, (sort, name, value));
+        assert_eq!(changed, Ok(1));
+    }
+
     pub(crate) fn read(&self, path: &str) -> Option<String> {
         std::fs::read_to_string(self.project().join(path)).ok()
     }
