@@ -462,7 +462,7 @@ fn keep_index(
                 spec: &target.spec,
                 plan: &target.plan,
                 dialogue: target.dialogue.as_ref(),
-                exports: workshop.store.put_tree(tree.as_ref()?).ok()?,
+                exports: workshop.store.keep_tree(tree.as_ref()?).ok()?,
                 report,
             })
         })

@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use synth_core::Digest;
-
 use crate::commit::OutputPlace;
 use crate::config::Pipeline;
 use crate::graph::TargetGraph;
@@ -12,7 +10,7 @@ use crate::index::fact::Verdict;
 use crate::index::{Contents, Entry, Place};
 use crate::plans::Answer;
 use crate::report::TargetReport;
-use crate::store::Store;
+use crate::store::{KeptTree, Store};
 
 /// A target that an earlier build left as it should be.
 #[derive(Clone, Debug)]
@@ -20,8 +18,8 @@ pub(crate) struct Settled {
     name: String,
     /// That it is up to date.
     pub(crate) report: TargetReport,
-    /// The tree that it exports, in the store.
-    pub(crate) exports: Digest,
+    /// The tree that it exports.
+    pub(crate) exports: KeptTree,
     /// Where its outputs are.
     pub(crate) place: OutputPlace,
 }
@@ -70,7 +68,7 @@ impl Settlement {
                 Some(Settled {
                     name: target.name.clone(),
                     report: entry.report()?,
-                    exports: entry.exports(),
+                    exports: entry.exports.clone(),
                     place,
                 })
             });

@@ -7,13 +7,13 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use synth_core::Digest;
 
 use super::fact::Fact;
 use crate::digest::digest_bytes;
+use crate::store::KeptTree;
 
 /// How a file begins, with the version of its form.
-const HEADER: &[u8] = b"synth-index-1\n";
+const HEADER: &[u8] = b"synth-index-2\n";
 
 /// The bytes of a SHA-256.
 const DIGEST_BYTES: usize = 32;
@@ -65,22 +65,11 @@ pub(crate) struct Entry<'a> {
     pub(crate) name: Cow<'a, str>,
     /// What it rests on, by index.
     pub(crate) facts: Vec<u32>,
-    /// The digest of the tree that it exports, a blob of the store.
-    #[serde(borrow)]
-    pub(crate) exports: Cow<'a, str>,
-    pub(crate) exports_size: u64,
+    /// The tree that it exports.
+    pub(crate) exports: KeptTree,
     /// Its report, as JSON, of a build in which it is up to date.
     #[serde(borrow)]
     pub(crate) report: Cow<'a, str>,
-}
-
-impl Entry<'_> {
-    pub(crate) fn exports(&self) -> Digest {
-        Digest {
-            sha256: self.exports.clone().into_owned(),
-            size: self.exports_size,
-        }
-    }
 }
 
 /// Checks that a file is whole; gives what [`parse`] takes.
@@ -135,8 +124,7 @@ mod tests {
             entries: vec![Entry {
                 name: "t".into(),
                 facts: vec![0],
-                exports: "00".into(),
-                exports_size: 3,
+                exports: KeptTree::Inline(vec![1, 2]),
                 report: "{}".into(),
             }],
             places: vec![Place {

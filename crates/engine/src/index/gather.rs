@@ -7,7 +7,7 @@ use std::path::Path;
 
 use indexmap::IndexSet;
 use rayon::prelude::*;
-use synth_core::{Digest, InputSource, Plan, PlanContext, ProjectPath, SourceFiles, TargetSpec};
+use synth_core::{InputSource, Plan, PlanContext, ProjectPath, SourceFiles, TargetSpec};
 use synth_core::{Tool, ToolError, ToolRequest};
 
 use super::contents::{Contents, Entry};
@@ -18,6 +18,7 @@ use crate::digest::{Hashed, hash_again};
 use crate::project::{Listing, Project};
 use crate::recorded::{Answered, Dialogue, Question};
 use crate::report::{ActionStatus, TargetReport, TargetStatus};
+use crate::store::KeptTree;
 use crate::tools;
 
 /// A target of a build that is over.
@@ -26,8 +27,8 @@ pub(crate) struct Built<'a> {
     pub(crate) plan: &'a Plan,
     /// What its kind asked of the project; none when that can't be relied on.
     pub(crate) dialogue: Option<&'a Dialogue>,
-    /// What it exports, a blob of the store.
-    pub(crate) exports: Digest,
+    /// What it exports.
+    pub(crate) exports: KeptTree,
     pub(crate) report: &'a TargetReport,
 }
 
@@ -105,8 +106,7 @@ fn carried_over(
     Entry {
         facts: facts.collect(),
         name: owned(&entry.name),
-        exports: owned(&entry.exports),
-        exports_size: entry.exports_size,
+        exports: entry.exports.clone(),
         report: owned(&entry.report),
     }
 }
@@ -143,8 +143,7 @@ fn entry(built: &Built<'_>, facts: Vec<u32>) -> Option<Entry<'static>> {
     Some(Entry {
         name: built.spec.name.clone().into(),
         facts,
-        exports: built.exports.sha256.clone().into(),
-        exports_size: built.exports.size,
+        exports: built.exports.clone(),
         report: serde_json::to_string(&report).ok()?.into(),
     })
 }

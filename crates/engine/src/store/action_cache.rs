@@ -10,14 +10,40 @@ use std::time::Duration;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 use bazel_remote_apis::google::protobuf;
 use prost::Message as _;
+use serde::{Deserialize, Serialize};
 use synth_core::{Digest, Message, NativeOutcome, Output};
 
 use super::{Store, StoreError, io_error};
-use crate::digest::{from_message, to_message};
+use crate::digest::{digest_bytes, from_message, to_message};
 use crate::tree::{FileEntry, Origin, Tree, TreeEntry};
 
 /// Marks the `Any` that holds a [`NativeOutcome`] in its JSON message.
 const OUTCOME_TYPE: &str = "type.synth.build/synth.core.NativeOutcome";
+
+/// Marks the `Any` that holds a small `Tree` of an output directory, by whose digest it is found.
+const TREE_TYPE: &str = "type.googleapis.com/build.bazel.remote.execution.v2.Tree";
+
+/// Trees that take no more are kept where they are named: a file of its own takes a block, and
+/// longer to make.
+const SMALL_TREE_BYTES: usize = 1024;
+
+/// A tree that was kept, as its `Tree` message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum KeptTree {
+    /// A blob of the store.
+    Blob(Digest),
+    /// The message itself.
+    Inline(Vec<u8>),
+}
+
+impl KeptTree {
+    fn digest(&self) -> Digest {
+        match self {
+            Self::Blob(digest) => digest.clone(),
+            Self::Inline(bytes) => digest_bytes(bytes),
+        }
+    }
+}
 
 /// An action's outputs by their names.
 pub(crate) type ActionOutputs = BTreeMap<String, TreeEntry>;
@@ -48,6 +74,7 @@ impl Store {
         result: &CachedAction,
     ) -> Result<(), StoreError> {
         let mut message = reapi::ActionResult::default();
+        let mut trees = Vec::new();
         for output in declared {
             match result.outputs.get(&output.name) {
                 Some(TreeEntry::File(file)) => message.output_files.push(reapi::OutputFile {
@@ -57,17 +84,25 @@ impl Store {
                     ..Default::default()
                 }),
                 Some(TreeEntry::Directory(tree)) => {
-                    let digest = self.put_tree(tree)?;
+                    let kept = self.keep_tree(tree)?;
                     message.output_directories.push(reapi::OutputDirectory {
                         path: output.path.clone(),
-                        tree_digest: Some(to_message(&digest)),
+                        tree_digest: Some(to_message(&kept.digest())),
                         ..Default::default()
                     });
+                    if let KeptTree::Inline(bytes) = kept {
+                        trees.push(protobuf::Any {
+                            type_url: TREE_TYPE.into(),
+                            value: bytes,
+                        });
+                    }
                 }
                 Some(TreeEntry::Symlink(_)) | None => {}
             }
         }
-        message.execution_metadata = Some(metadata(result));
+        let mut metadata = metadata(result);
+        metadata.auxiliary_metadata.extend(trees);
+        message.execution_metadata = Some(metadata);
         let bytes = message.encode_to_vec();
         self.write_whole(&self.action_path(action), &mut |file| {
             file.write_all(&bytes)
@@ -131,17 +166,33 @@ impl Store {
             .iter()
             .find(|directory| directory.path == path)?;
         let digest = from_message(directory.tree_digest.as_ref()?)?;
-        self.tree(&digest).map(TreeEntry::Directory)
+        let details = message.execution_metadata.iter();
+        let inline = details
+            .flat_map(|metadata| &metadata.auxiliary_metadata)
+            .filter(|detail| detail.type_url == TREE_TYPE)
+            .find(|detail| digest_bytes(&detail.value) == digest);
+        let kept = match inline {
+            Some(detail) => KeptTree::Inline(detail.value.clone()),
+            None => KeptTree::Blob(digest),
+        };
+        self.tree(&kept).map(TreeEntry::Directory)
     }
 
     /// Keeps a tree whose files are in the store.
-    pub(crate) fn put_tree(&self, tree: &Tree) -> Result<Digest, StoreError> {
-        self.put_bytes(&tree.to_message().encode_to_vec())
+    pub(crate) fn keep_tree(&self, tree: &Tree) -> Result<KeptTree, StoreError> {
+        let bytes = tree.to_message().encode_to_vec();
+        match bytes.len() <= SMALL_TREE_BYTES {
+            true => Ok(KeptTree::Inline(bytes)),
+            false => self.put_bytes(&bytes).map(KeptTree::Blob),
+        }
     }
 
     /// A tree that was kept; none when it, or any file of it, is not in the store.
-    pub(crate) fn tree(&self, digest: &Digest) -> Option<Tree> {
-        let bytes = self.contains(digest).then(|| self.read(digest).ok())??;
+    pub(crate) fn tree(&self, kept: &KeptTree) -> Option<Tree> {
+        let bytes = match kept {
+            KeptTree::Inline(bytes) => bytes.clone(),
+            KeptTree::Blob(digest) => self.contains(digest).then(|| self.read(digest).ok())??,
+        };
         let tree = Tree::from_message(&reapi::Tree::decode(bytes.as_slice()).ok()?)?;
         let whole = tree.leaves().iter().all(|(_, entry)| match entry {
             TreeEntry::File(file) => self.contains(&file.digest),

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use synth_core::{Concern, Digest};
 
-pub(crate) use action_cache::{ActionOutputs, CachedAction};
+pub(crate) use action_cache::{ActionOutputs, CachedAction, KeptTree};
 pub(crate) use action_lock::ActionLock;
 pub use cache::Cache;
 pub use collect::{CacheLimits, Collected};
