@@ -52,6 +52,31 @@ fn a_name_that_is_not_utf_8_is_told() {
 }
 
 #[test]
+fn an_output_whose_name_is_not_utf_8_is_told() {
+    let workspace = script("mkdir -p out; touch out/a \"out/not $(printf '\\377').txt\"");
+    assert_run!(build(&workspace), @r#"
+    exit code: 1
+    ----- stderr -----
+    error[execute.output.name]: the output `out` can't be kept: the name "not \xFF.txt" in it is not UTF-8
+     |
+     = help: have the command write another name, or name its outputs by patterns that leave it out
+
+      log: .synth/logs/[BUILD]/odd.run.log
+    "#);
+    let config = workspace.read("synth.toml");
+    workspace.write("synth.toml", config.replace("\"out\"", "\"out/a\""));
+    assert_run!(build(&workspace), @r#"
+    exit code: 1
+    ----- stderr -----
+    error[sandbox.write]: `run the script` left what is none of its outputs: `out/not �.txt`
+     |
+     = help: add `outputs = ["out/not �.txt"]` where it is a result, `scratch = ["out/not �.txt"]` where nobody needs it
+
+      log: .synth/logs/[BUILD]/odd.run.log
+    "#);
+}
+
+#[test]
 fn links_that_lead_to_themselves_are_inputs_as_links() {
     let workspace = script("find . -type l -printf '%P %l|' | tr '|' '\\n' | sort > out");
     workspace.link("src/loop", "loop");
