@@ -194,6 +194,61 @@ fn what_runs_in_the_sandbox_ends_with_a_killed_build() {
     }
 }
 
+#[test]
+fn a_daemon_ends_with_its_action_also_outside_of_the_sandbox() {
+    // With two parents that are gone, a session of its own, another directory and no variables, and
+    // deaf to what can be heard: nothing but its parents tells whose it is.
+    let daemon = "cd /; trap \"\" TERM HUP INT; echo $$ > \"$1\"; exec sleep 1000";
+    for (mode, end) in [("off", "true"), ("warn", "true"), ("off", "exit 3")] {
+        let workspace = Workspace::with_files([(
+            "synth.toml",
+            OUTSIDE.replace("\"off\"", &format!("\"{mode}\"")),
+        )]);
+        let running = workspace.beside("daemon");
+        let script = format!(
+            "(env -i setsid setsid sh -c '{daemon}' sh '{0}' > /dev/null 2>&1 &)\n\
+             until [ -s '{0}' ]; do :; done\nmkdir -p out\n\
+             echo '<!doctype html><title>One</title>' > out/index.html\n{end}\n",
+            running.display()
+        );
+        workspace.write("web/build.sh", script);
+        let run = workspace.synth(["build", "-q"]);
+        assert_eq!(run.output.status.success(), end == "true", "{run}");
+        let daemon = std::fs::read_to_string(running).unwrap();
+        let daemon = Pid::from_raw(daemon.trim().parse().unwrap()).unwrap();
+        assert!(has_ended(daemon), "{mode}: the daemon was ended");
+    }
+}
+
+#[test]
+fn what_runs_outside_of_the_sandbox_ends_with_a_killed_build_too() {
+    let workspace = Workspace::with_files([("synth.toml", OUTSIDE)]);
+    let running = workspace.beside("running");
+    let script = format!(
+        "trap '' TERM HUP\n(setsid sh -c 'echo $$ > \"$1\"; exec sleep 1000' sh '{}' &)\n\
+         exec sleep 1000\n",
+        running.display()
+    );
+    workspace.write("web/build.sh", script);
+    let mut build = start(&workspace);
+    let told = told(&mut build);
+    let daemon = loop {
+        let text = std::fs::read_to_string(&running).unwrap_or_default();
+        if text.ends_with('\n') {
+            break Pid::from_raw(text.trim().parse().unwrap()).unwrap();
+        }
+        assert!(build.try_wait().unwrap().is_none(), "the build goes on");
+        let _ = told.recv_timeout(Duration::from_millis(10));
+    };
+    build.kill().unwrap();
+    build.wait().unwrap();
+    let killed = Instant::now();
+    while !has_ended(daemon) {
+        assert!(killed.elapsed() < Duration::from_secs(60));
+        thread::yield_now();
+    }
+}
+
 /// The processes of actions whose directories are below this one.
 fn in_the_sandbox(work: &std::path::Path) -> Vec<PathBuf> {
     let work = work.to_str().unwrap();

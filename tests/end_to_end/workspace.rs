@@ -168,15 +168,13 @@ impl Workspace {
 
     /// Runs the binary in the project through a script of the shell, `"$@"` in it, in namespaces of
     /// its own.
-    #[allow(clippy::disallowed_types)]
     pub(crate) fn synth_unshared<A: AsRef<OsStr>>(
         &self,
         namespaces: &str,
         script: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Run {
-        let mut command = Command::new("unshare");
-        self.prepare(&mut command);
+        let mut command = self.program("unshare");
         command.args([namespaces, "sh", "-ec", script, "sh"]);
         command.arg(self.binary.clone().unwrap_or_else(synth));
         command.args(arguments);
@@ -187,6 +185,35 @@ impl Workspace {
             output,
             workspace: self.directory.path().to_owned(),
         }
+    }
+
+    /// Runs the binary in the project; how many bytes of memory it had at most, or the largest of
+    /// what it started.
+    pub(crate) fn synth_measured<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> (Run, u64) {
+        const MEASURE: &str = "import resource, subprocess, sys\n\
+             code = subprocess.call(sys.argv[2:])\n\
+             peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss\n\
+             open(sys.argv[1], 'w').write(str(peak))\n\
+             sys.exit(code)";
+        let measured = self.beside("peak");
+        let output = self
+            .program("python3")
+            .args(["-c", MEASURE])
+            .arg(&measured)
+            .arg(self.binary.clone().unwrap_or_else(synth))
+            .args(arguments)
+            .output()
+            .unwrap_or_else(|error| panic!("python3: {error}; {SET_UP}"));
+        let run = Run {
+            output,
+            workspace: self.directory.path().to_owned(),
+        };
+        // In KiB (getrusage(2)).
+        let peak: u64 = fs::read_to_string(measured).unwrap().parse().unwrap();
+        (run, peak * 1024)
     }
 
     /// Builds with a report in JSON; what is told on the way is shown when the report is none.
@@ -209,26 +236,30 @@ impl Workspace {
     }
 
     /// The binary, ready to run in the project with nothing of the developer's own settings.
-    #[allow(clippy::disallowed_types)]
     pub(crate) fn command<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
     ) -> Command {
-        let mut command = Command::new(self.binary.clone().unwrap_or_else(synth));
-        self.prepare(&mut command);
+        let mut command = self.program(self.binary.clone().unwrap_or_else(synth));
         command.args(arguments);
         command
     }
 
-    /// Another program, run in the project; its standard output.
+    /// Another program, ready to run there as the binary would be.
     #[allow(clippy::disallowed_types)]
+    fn program(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        self.prepare(&mut command);
+        command
+    }
+
+    /// Another program, run in the project; its standard output.
     pub(crate) fn run<A: AsRef<OsStr>>(
         &self,
         program: impl AsRef<OsStr>,
         arguments: impl IntoIterator<Item = A>,
     ) -> String {
-        let mut command = Command::new(program);
-        self.prepare(&mut command);
+        let mut command = self.program(program);
         command.args(arguments);
         let shown = format!("{command:?}");
         let output = command

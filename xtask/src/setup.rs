@@ -86,6 +86,8 @@ fn system_packages(shell: &Shell) -> Result<()> {
         // The tests of plugins/target-archive unpack what it has packed.
         ("unzip", !programs("unzip").is_empty()),
         ("zstd", answers(shell, "zstd")),
+        // The layer on which the sandbox's tests run: everybody's, since other users run them too.
+        ("busybox-static", busybox_is_static(shell)),
         ("docker.io", docker_engine::is_available(shell)),
         // dockerd starts without it, but makes no network for containers.
         (
@@ -114,6 +116,17 @@ fn system_packages(shell: &Shell) -> Result<()> {
 /// Whether a program is there and works.
 pub(crate) fn answers(shell: &Shell, program: &str) -> bool {
     shell.ask(&Program::new(program, ["--version"])).is_some()
+}
+
+/// Whether there is a busybox that needs no libraries.
+fn busybox_is_static(shell: &Shell) -> bool {
+    let needs_libraries = |path: &Path| {
+        let answer = shell.ask(&Program::new("ldd", [path]));
+        answer.is_some_and(|answer| !answer.contains("statically linked"))
+    };
+    let places = ["/bin/busybox", "/usr/bin/busybox"].map(Path::new);
+    let found = places.into_iter().find(|path| path.is_file());
+    found.is_some_and(|path| !needs_libraries(path))
 }
 
 fn node_is_recent(shell: &Shell) -> bool {

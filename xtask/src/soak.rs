@@ -1,5 +1,5 @@
-//! The full forms of the tests that change and kill at random, for which the test command has no
-//! time; docs/soak.md has the figures of the last run.
+//! The full forms of the tests that change and kill at random, and of those with large inputs, for
+//! which the test command has no time; docs/soak.md has the figures of the last run.
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -20,7 +20,7 @@ struct Soaked {
     test: &'static str,
 }
 
-const SOAKED: [Soaked; 2] = [
+const SOAKED: [Soaked; 4] = [
     Soaked {
         name: "walk",
         test: "soak::walk::whatever_changes",
@@ -28,6 +28,14 @@ const SOAKED: [Soaked; 2] = [
     Soaked {
         name: "kills",
         test: "soak::kills::whenever_it_is_killed",
+    },
+    Soaked {
+        name: "files",
+        test: "soak::large::a_directory_of_50_000_files",
+    },
+    Soaked {
+        name: "large",
+        test: "soak::large::a_file_of_3_gib",
     },
 ];
 
@@ -43,10 +51,16 @@ pub(crate) struct Soak {
     /// Processes that are killed
     #[arg(long, default_value_t = 500)]
     kills: u64,
+    /// Files in one directory
+    #[arg(long, default_value_t = 50_000)]
+    files: u64,
+    /// MiB of a large file; the disk needs room for six times as many
+    #[arg(long, default_value_t = 3072)]
+    mebibytes: u64,
     /// What the random choices start from; another one each time when it is not said
     #[arg(long)]
     seed: Option<u32>,
-    /// `walk` or `kills`; both when nothing is named
+    /// `walk`, `kills`, `files` or `large`; all of them when nothing is named
     name: Option<String>,
 }
 
@@ -56,7 +70,11 @@ impl Soak {
         let wanted = |soaked: &&Soaked| self.name.as_deref().is_none_or(|name| name == soaked.name);
         let chosen: Vec<&Soaked> = SOAKED.iter().filter(wanted).collect();
         if chosen.is_empty() {
-            bail!("there are `walk` and `kills`, and nothing of another name");
+            let names = SOAKED.map(|soaked| format!("`{}`", soaked.name));
+            bail!(
+                "there are {}, and nothing of another name",
+                names.join(", ")
+            );
         }
         report.prepare("build", || {
             let arguments = ["build", "--quiet", "--locked", "--package", "synth-cli"];
@@ -84,7 +102,9 @@ impl Soak {
             .variable("SYNTH_BIN", shell.synth())
             .variable("SYNTH_SOAK_SEED", seed.to_string())
             .variable("SYNTH_SOAK_STEPS", self.steps.to_string())
-            .variable("SYNTH_SOAK_KILLS", self.kills.to_string());
+            .variable("SYNTH_SOAK_KILLS", self.kills.to_string())
+            .variable("SYNTH_SOAK_FILES", self.files.to_string())
+            .variable("SYNTH_SOAK_LARGE_MIB", self.mebibytes.to_string());
         let mut figures = None;
         // The test's own name may stand before them in the line.
         let succeeded = shell.observe(&test, |line| {

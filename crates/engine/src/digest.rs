@@ -173,6 +173,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_of_the_time_before_the_clock_was_set_back_is_hashed_every_time() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let metadata = file.as_file().metadata().unwrap();
+        let an_hour_before = file_clock() - 3600 * 1_000_000_000;
+        let digests = FileDigests::default();
+        let hashed = digests.hashed_file(file.path(), &metadata, an_hour_before);
+        assert!(!hashed.unwrap().settled);
+    }
+
+    #[test]
     fn a_file_that_was_changed_is_not_taken_for_what_it_was() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");

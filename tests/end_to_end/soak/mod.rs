@@ -3,7 +3,10 @@
 //! full forms.
 
 mod changes;
+mod clock;
+mod full;
 mod kills;
+mod large;
 mod odd;
 mod pipeline;
 mod snapshot;

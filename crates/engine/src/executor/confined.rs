@@ -62,10 +62,13 @@ impl Place<'_> {
         deadline: Instant,
         stop: &Stop,
     ) -> io::Result<End> {
-        let Some(client) = self.sandbox.client() else {
+        let (client, view) = if let Some(client) = self.sandbox.client() {
+            (client, self.view(action, passed))
+        } else if let Some(client) = self.sandbox.open() {
+            (client, View::default())
+        } else {
             return process::run(command, deadline, stop).await;
         };
-        let view = self.view(action, passed);
         let request = Request {
             root: Root::Host,
             directory: self.directory.to_owned(),

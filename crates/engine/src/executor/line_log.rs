@@ -5,14 +5,14 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
-/// What an action may say: 64 MiB.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// How long a log may be: 64 MiB.
+pub(super) const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A log with an end.
 pub(super) struct LineLog {
     /// None when there is no log, or it is full.
     file: Option<File>,
-    left: usize,
+    left: u64,
 }
 
 impl LineLog {
@@ -31,12 +31,14 @@ impl LineLog {
         let Some(file) = &mut self.file else {
             return;
         };
-        if line.len() < self.left {
-            self.left -= line.len() + 1;
+        let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
+        if length < self.left {
+            self.left -= length + 1;
             let _ = writeln!(file, "{line}");
             return;
         }
-        let fitting = &line[..line.floor_char_boundary(self.left)];
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let fitting = &line[..line.floor_char_boundary(left)];
         let mebibytes = MOST_BYTES / 1024 / 1024;
         let _ = writeln!(
             file,

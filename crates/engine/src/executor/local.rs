@@ -12,7 +12,7 @@ use super::confined::Place;
 use super::environment::{Directories, environment, passed_on, with_root};
 use super::process::{Command, End};
 use super::undeclared::{self, Search, look_for_reads, look_for_writes};
-use super::{DEFAULT_TIMEOUT, Ended, Execution, native, outputs};
+use super::{DEFAULT_TIMEOUT, Ended, Execution, log_limit, native, outputs};
 use crate::config::SandboxMode;
 use crate::store::{CachedAction, Store, materialize};
 use crate::work::{WorkDirectory, remove_tree};
@@ -185,10 +185,9 @@ async fn run_exec(
         standard_output: None,
         standard_input: None,
     };
-    let end = place
-        .run(action, &command, &passed, deadline, &execution.stop)
-        .await
-        .map_err(|error| Ended::failed(not_started(action, &command.program, &error)))?;
+    let running = place.run(action, &command, &passed, deadline, &execution.stop);
+    let (end, _) = log_limit::kept_short(&command.log, running).await;
+    let end = end.map_err(|error| Ended::failed(not_started(action, &command.program, &error)))?;
     match end {
         End::Exited(0) => Ok(()),
         End::Cancelled => Err(Ended::Cancelled),
@@ -276,20 +275,21 @@ pub(super) fn timed_out(action: &Action) -> Diagnostic {
     )
 }
 
-pub(super) fn not_started(
-    action: &Action,
-    program: &Path,
-    error: &dyn std::error::Error,
-) -> Diagnostic {
-    Diagnostic::error(
-        "execute.start",
-        format!(
-            "`{}` can't be started for `{}`",
-            program.display(),
-            action.description
-        ),
+pub(super) fn not_started(action: &Action, program: &Path, error: &std::io::Error) -> Diagnostic {
+    let message = format!(
+        "`{}` can't be started for `{}`",
+        program.display(),
+        action.description
+    );
+    let problem = Diagnostic::error("execute.start", message).caused_by(error);
+    if error.kind() != std::io::ErrorKind::ArgumentListTooLong {
+        return problem;
+    }
+    problem.help(
+        "the system limits the arguments and variables of a program, each and all together: pass a \
+         file that lists them (many programs take `@FILE`), have a script find them, or name \
+         directories instead of files",
     )
-    .caused_by(error)
 }
 
 /// The executable that the first argument means.

@@ -6,6 +6,7 @@ pub(crate) mod environment;
 mod handover;
 mod line_log;
 mod local;
+mod log_limit;
 mod native;
 mod outputs;
 pub(crate) mod process;

@@ -13,7 +13,7 @@ use super::confined::Place;
 use super::environment::{Directories, environment, passed_on};
 use super::line_log::LineLog;
 use super::process::{Command, End};
-use super::{Ended, Execution, local};
+use super::{Ended, Execution, local, log_limit};
 use crate::kind::Kind;
 use crate::sandbox::Sandbox;
 
@@ -156,10 +156,11 @@ impl RunContext for Context {
             standard_input: None,
         };
         let log_start = std::fs::metadata(&self.log_path).map_or(0, |metadata| metadata.len());
-        let end = self
-            .runtime
-            .block_on(place.run(&self.action, &command, &passed, self.deadline, &self.stop))
-            .map_err(|error| local::not_started(&self.action, &command.program, &error))?;
+        let running = place.run(&self.action, &command, &passed, self.deadline, &self.stop);
+        let short = log_limit::kept_short(&self.log_path, running);
+        let (end, cut) = self.runtime.block_on(short);
+        let end =
+            end.map_err(|error| local::not_started(&self.action, &command.program, &error))?;
         let exit_code = match end {
             End::Exited(code) => Some(code),
             End::Signalled(_) => None,
@@ -173,7 +174,11 @@ impl RunContext for Context {
         };
         Ok(ProcessOutcome {
             exit_code,
-            last_output: super::log_tail_from(&self.log_path, log_start, LAST_OUTPUT_BYTES),
+            last_output: super::log_tail_from(
+                &self.log_path,
+                log_start.saturating_sub(cut),
+                LAST_OUTPUT_BYTES,
+            ),
         })
     }
 }

@@ -256,7 +256,7 @@ impl Scan<'_> {
             let target = target
                 .into_os_string()
                 .into_string()
-                .map_err(|_| not_utf8(relative))?;
+                .map_err(|_| not_utf8(relative, "what the link says"))?;
             let link = TreeEntry::Symlink(target);
             return self.tree.insert(relative, link).map_err(conflict);
         }
@@ -293,7 +293,7 @@ impl Scan<'_> {
             // Names that nobody asked for need not be readable.
             let is_wanted = self.wanted.is_none_or(|wanted| wanted.is_match(&below));
             if unnamed && is_wanted {
-                return Err(not_utf8(relative));
+                return Err(not_utf8(relative, &format!("the name {name:?} in it")));
             }
             if !unnamed {
                 self.visit(&entry.path(), &below)?;
@@ -303,11 +303,16 @@ impl Scan<'_> {
     }
 }
 
-fn not_utf8(relative: &str) -> Diagnostic {
+fn not_utf8(relative: &str, what: &str) -> Diagnostic {
+    let output = match relative {
+        "" => "an output".to_owned(),
+        relative => format!("the output `{relative}`"),
+    };
     Diagnostic::error(
         "execute.output.name",
-        format!("an output below `{relative}` has a name that is not UTF-8"),
+        format!("{output} can't be kept: {what} is not UTF-8"),
     )
+    .help("have the command write another name, or name its outputs by patterns that leave it out")
 }
 
 fn not_stored(error: &StoreError) -> Diagnostic {

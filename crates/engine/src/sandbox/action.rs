@@ -38,7 +38,7 @@ pub(super) fn run(
         .and_then(|()| enter_network(network))
         .and_then(|()| give_up_rights());
     let outcome = match prepared {
-        Ok(()) => carry_out(request, &control, streams),
+        Ok(()) => carry_out(request, &control, streams, end_all),
         Err(trouble) => Report::NotPrepared(trouble),
     };
     report(&control, &outcome);
@@ -149,8 +149,14 @@ fn give_up_rights() -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Starts the program and waits until it has ended, or is to.
-fn carry_out(request: &Request, control: &UnixStream, streams: [OwnedFd; 3]) -> Report {
+/// Starts the program and waits until it has ended, or is to. Then whatever it has left behind is
+/// ended, and waited for, by `end_all`.
+pub(super) fn carry_out(
+    request: &Request,
+    control: &UnixStream,
+    streams: [OwnedFd; 3],
+    end_all: impl FnOnce(),
+) -> Report {
     let failed = |step: &str, error: std::io::Error| {
         Report::NotPrepared(Trouble::at::<std::io::Error>(step)(error))
     };

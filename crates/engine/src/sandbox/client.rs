@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
 
-use super::wire::{self, Beginning, Report, Request, Trouble};
+use super::wire::{self, Beginning, Hold, Report, Request, Trouble};
 use crate::executor::Stop;
 use crate::executor::process::{End, Escort, GRACE};
 use crate::plugin::HostProgram;
@@ -40,11 +40,25 @@ impl Client {
     /// # Errors
     /// Which step the system did not allow.
     pub fn start(program: &HostProgram) -> Result<Self, Trouble> {
+        Self::holding(program, Hold::Confined)
+    }
+
+    /// The same for actions that see the machine as it is: of a request only the program is used,
+    /// with its arguments, directory and variables. What it leaves behind ends with it.
+    ///
+    /// # Errors
+    /// Which step the system did not allow.
+    pub fn start_open(program: &HostProgram) -> Result<Self, Trouble> {
+        Self::holding(program, Hold::Together)
+    }
+
+    fn holding(program: &HostProgram, hold: Hold) -> Result<Self, Trouble> {
         let failed = || Trouble::at("starting the sandbox's process");
         let (socket, other) = UnixStream::pair().map_err(failed())?;
         let process =
             Escort::start(&program.program, &program.arguments, other.into()).map_err(failed())?;
         socket.set_read_timeout(Some(BEGINNING)).map_err(failed())?;
+        wire::write(&mut &socket, &hold).map_err(failed())?;
         let beginning: Beginning = wire::read(&mut &socket).map_err(failed())?;
         match beginning {
             Beginning::Ready => Ok(Self {

@@ -23,11 +23,11 @@ use rustix::thread::{
 use synth_core::Diagnostic;
 
 use super::base::{self, Base};
-use super::wire::{self, Beginning, Request, Trouble};
-use super::{Root, action, kernel};
+use super::wire::{self, Beginning, Hold, Request, Trouble};
+use super::{Root, action, kernel, together};
 use crate::plugin::take_socket;
 
-/// Serves the sandbox of a build until the other side of the socket on standard input is closed.
+/// Serves the sandbox of a build, or what its actions have instead of one, until the other side of the socket on standard input is closed.
 ///
 /// # Errors
 /// When the process was not started by synth: there is no such socket.
@@ -39,7 +39,16 @@ pub fn serve() -> Result<(), Diagnostic> {
         )
         .caused_by(&error)
     })?;
-    let child = enter_namespaces().and_then(|()| {
+    // Whoever does not say how is gone.
+    let child = match wire::read(&mut socket) {
+        Ok(Hold::Confined) => enter_namespaces(),
+        Ok(Hold::Together) => {
+            let _ = together::serve(socket);
+            return Ok(());
+        }
+        Err(_) => return Ok(()),
+    };
+    let child = child.and_then(|()| {
         let host = socket
             .try_clone()
             .map_err(Trouble::at("copying a socket"))?;
@@ -327,7 +336,7 @@ fn receive_descriptor(socket: &UnixStream) -> io::Result<Result<OwnedFd, Trouble
     }
 }
 
-fn drain(signals: &OwnedFd) {
+pub(super) fn drain(signals: &OwnedFd) {
     let mut buffer = [0; 1024];
     while rustix::io::read(signals, &mut buffer).is_ok_and(|count| count > 0) {}
 }

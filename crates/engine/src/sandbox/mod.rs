@@ -15,6 +15,8 @@ mod kernel;
 #[cfg(target_os = "linux")]
 mod layers;
 mod policy;
+#[cfg(target_os = "linux")]
+mod together;
 mod view;
 mod wire;
 

@@ -23,6 +23,7 @@ pub(crate) struct Sandbox {
     targets: Vec<(String, ProjectPath)>,
     host: Option<HostProgram>,
     client: OnceLock<Result<Client, Trouble>>,
+    open: OnceLock<Option<Client>>,
 }
 
 impl Sandbox {
@@ -58,6 +59,7 @@ impl Sandbox {
             },
             host,
             client: OnceLock::new(),
+            open: OnceLock::new(),
         }
     }
 
@@ -68,6 +70,13 @@ impl Sandbox {
             return None;
         }
         self.started().as_ref().ok()
+    }
+
+    /// Where actions run that see the machine as it is; none where nothing can end all that they
+    /// start. May take a moment, the first time.
+    pub(crate) fn open(&self) -> Option<&Client> {
+        let start = || Client::start_open(self.host.as_ref()?).ok();
+        self.open.get_or_init(start).as_ref()
     }
 
     fn started(&self) -> &Result<Client, Trouble> {

@@ -29,7 +29,7 @@ impl Image {
         let busybox = ["/bin/busybox", "/usr/bin/busybox"]
             .into_iter()
             .find(|path| fs::metadata(path).is_ok())
-            .unwrap_or_else(|| panic!("install the package `busybox-static`"));
+            .unwrap_or_else(|| panic!("run `cargo xtask setup`, which installs busybox-static"));
         let base = machine.path("base");
         fs::create_dir_all(base.join("bin")).unwrap();
         fs::copy(busybox, base.join("bin/busybox")).unwrap();
