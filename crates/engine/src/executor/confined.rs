@@ -19,6 +19,8 @@ pub(super) struct Place<'a> {
     pub(super) directory: &'a Path,
     /// Whether they see it where it is, and not only in the place that is the same for all.
     pub(super) also_in_place: bool,
+    /// The name of its inputs, where they are in memory.
+    pub(super) inputs: Option<&'a str>,
 }
 
 impl Place<'_> {
@@ -72,6 +74,7 @@ impl Place<'_> {
         let request = Request {
             root: Root::Host,
             directory: self.directory.to_owned(),
+            inputs: self.inputs.map(ToOwned::to_owned),
             also_in_place: self.also_in_place,
             shown: view.shown,
             links: view.links,

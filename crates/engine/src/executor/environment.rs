@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use synth_core::{Action, InputSource, ProjectPath, ROOT, Tool};
 
-use crate::sandbox::INSIDE;
+use crate::sandbox::{self, INSIDE};
 
 /// Searched after the directories of an action's tools.
 const SYSTEM_PATH: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
@@ -30,7 +30,7 @@ pub(crate) struct Directories {
 impl Directories {
     pub(crate) fn below(directory: &Path) -> Self {
         Self {
-            root: directory.join("root"),
+            root: directory.join(sandbox::ROOT),
             outputs: directory.join("outputs"),
             scratch: directory.join("scratch"),
             home: directory.join("home"),
@@ -46,14 +46,14 @@ impl Directories {
         }
     }
 
-    pub(crate) fn all(&self) -> [&Path; 5] {
-        [
-            &self.root,
-            &self.outputs,
-            &self.scratch,
-            &self.home,
-            &self.temporary,
-        ]
+    /// Those that a process of an action needs.
+    pub(crate) fn of_processes(&self) -> [&Path; 3] {
+        [&self.root, &self.home, &self.temporary]
+    }
+
+    /// Those that a native action needs beside.
+    pub(crate) fn of_natives(&self) -> [&Path; 2] {
+        [&self.outputs, &self.scratch]
     }
 }
 

@@ -9,13 +9,15 @@ use std::time::Instant;
 use synth_core::{Action, ActionKind, Diagnostic, Exec};
 
 use super::confined::Place;
-use super::environment::{Directories, environment, passed_on, with_root};
+use super::environment::{environment, passed_on, with_root};
+use super::layout::{Layout, fits_in_memory};
 use super::process::{Command, End};
 use super::undeclared::{self, Search, look_for_reads, look_for_writes};
 use super::{DEFAULT_TIMEOUT, Ended, Execution, log_limit, native, outputs};
 use crate::config::SandboxMode;
+use crate::sandbox::{Inputs, NotStacked};
 use crate::store::{CachedAction, Store, materialize};
-use crate::work::{WorkDirectory, remove_tree};
+use crate::work::WorkDirectory;
 
 /// Runs actions in directories of its own.
 #[derive(Clone)]
@@ -41,44 +43,65 @@ impl LocalExecutor {
         let deadline = started
             .checked_add(timeout)
             .unwrap_or(started + DEFAULT_TIMEOUT);
-        let work = match &self.work {
-            Ok(work) => work,
-            Err(problem) => return Ended::failed(problem.clone()),
-        };
-        let directory = match work.make(&execution.label) {
-            Ok(directory) => directory,
-            Err(error) => return Ended::failed(unprepared(&execution.action, &error)),
-        };
-        let directories = Directories::below(&directory);
-        let ended = self
-            .run_in(&execution, &directory, &directories, deadline)
-            .await;
-        // Off the caller's path: large directories take a while to remove.
-        tokio::task::spawn_blocking(move || remove_tree(&directory));
+        let memory = fits_in_memory(&execution.action, &execution.inputs)
+            .then(|| execution.sandbox.inputs())
+            .flatten();
+        let mut ended = self.attempt(&execution, memory, deadline).await;
+        if let (Some(memory), Err(Unsuccessful::NotInMemory)) = (memory, &ended) {
+            memory.give_up();
+            ended = self.attempt(&execution, None, deadline).await;
+        }
         match ended {
             Ok(mut result) => {
                 result.duration = started.elapsed();
                 Ended::Succeeded(result)
             }
-            Err(ended) => ended,
+            Err(Unsuccessful::Ended(ended)) => ended,
+            // It was not tried.
+            Err(Unsuccessful::NotInMemory) => Ended::Cancelled,
         }
+    }
+
+    /// Runs an action in a new directory, with its inputs in memory if they may be there.
+    async fn attempt(
+        &self,
+        execution: &Execution,
+        memory: Option<&Inputs>,
+        deadline: Instant,
+    ) -> Result<CachedAction, Unsuccessful> {
+        let work = self.work.as_ref();
+        let work = work.map_err(|problem| Ended::failed(problem.clone()))?;
+        let layout = work
+            .make(&execution.label)
+            .and_then(|directory| Layout::new(directory, memory))
+            .map_err(|error| Ended::failed(unprepared(&execution.action, &error)))?;
+        let ended = self.run_in(execution, &layout, deadline).await;
+        // Off the caller's path: large directories take a while to remove.
+        tokio::task::spawn_blocking(move || layout.remove());
+        ended
     }
 
     async fn run_in(
         &self,
         execution: &Execution,
-        directory: &Path,
-        directories: &Directories,
+        layout: &Layout,
         deadline: Instant,
-    ) -> Result<CachedAction, Ended> {
+    ) -> Result<CachedAction, Unsuccessful> {
         let action = &execution.action;
-        self.prepare(execution, directories).await?;
+        let directories = &layout.directories;
+        match self.prepare(execution, layout).await {
+            Err(_) if layout.memory().is_some() => return Err(Unsuccessful::NotInMemory),
+            prepared => prepared?,
+        }
         let (outcome, base) = match &action.kind {
             ActionKind::Exec(exec) => {
-                if let Err(ended) = run_exec(execution, exec, directory, deadline).await {
-                    return Err(with_reads(execution, directory, ended).await);
+                match run_exec(execution, exec, layout, deadline).await {
+                    Err(Unsuccessful::Ended(ended)) => {
+                        return Err(with_reads(execution, &layout.directory, ended).await.into());
+                    }
+                    ran => ran?,
                 }
-                let diagnostics = undeclared_writes(execution, &directories.root).await?;
+                let diagnostics = undeclared_writes(execution, layout).await?;
                 let outcome = synth_core::NativeOutcome {
                     diagnostics,
                     ..synth_core::NativeOutcome::default()
@@ -86,12 +109,12 @@ impl LocalExecutor {
                 (outcome, &directories.root)
             }
             ActionKind::Native(native) => {
-                let outcome = native::run(execution, native, directory, deadline).await?;
+                let outcome = native::run(execution, native, &layout.directory, deadline).await?;
                 (outcome, &directories.outputs)
             }
             _ => {
                 let reason = "an action of a kind that this version does not know";
-                return Err(Ended::failed(crate::inputs::broken_plan(action, reason)));
+                return Err(Ended::failed(crate::inputs::broken_plan(action, reason)).into());
             }
         };
         let (store, base, action) = (self.store.clone(), base.clone(), action.clone());
@@ -105,14 +128,14 @@ impl LocalExecutor {
         })
     }
 
-    async fn prepare(&self, execution: &Execution, directories: &Directories) -> Result<(), Ended> {
-        let (store, directories) = (self.store.clone(), directories.clone());
+    async fn prepare(&self, execution: &Execution, layout: &Layout) -> Result<(), Ended> {
+        let (store, layout) = (self.store.clone(), layout.clone());
         let (action, inputs) = (execution.action.clone(), execution.inputs.clone());
         blocking(move || {
-            for path in directories.all() {
+            for path in layout.needed(&action.kind) {
                 fs::create_dir(path).map_err(|error| unprepared(&action, &error))?;
             }
-            materialize(&store, &inputs, &directories.root).map_err(|error| {
+            materialize(&store, &inputs, layout.inputs()).map_err(|error| {
                 let problem = unprepared(&action, &error).concerning(error.concern());
                 match error.advice() {
                     Some(advice) => problem.help(advice),
@@ -120,13 +143,26 @@ impl LocalExecutor {
                 }
             })?;
             let base = match action.kind {
-                ActionKind::Exec(_) => &directories.root,
-                _ => &directories.outputs,
+                ActionKind::Exec(_) => &layout.directories.root,
+                _ => &layout.directories.outputs,
             };
             outputs::prepare(&action, base)
         })
         .await
         .map_err(Ended::failed)
+    }
+}
+
+/// Why there is no result.
+enum Unsuccessful {
+    Ended(Ended),
+    /// Nothing was started: the inputs can't be in memory.
+    NotInMemory,
+}
+
+impl From<Ended> for Unsuccessful {
+    fn from(ended: Ended) -> Self {
+        Self::Ended(ended)
     }
 }
 
@@ -160,14 +196,15 @@ fn unprepared(action: &Action, error: &dyn std::error::Error) -> Diagnostic {
 async fn run_exec(
     execution: &Execution,
     exec: &Exec,
-    directory: &Path,
+    layout: &Layout,
     deadline: Instant,
-) -> Result<(), Ended> {
+) -> Result<(), Unsuccessful> {
     let action = &execution.action;
     let place = Place {
         sandbox: &execution.sandbox,
-        directory,
+        directory: &layout.directory,
         also_in_place: false,
+        inputs: layout.memory(),
     };
     let directories = place.directories();
     let passed: Vec<_> = passed_on(&exec.pass_environment, std::env::vars_os()).collect();
@@ -187,35 +224,48 @@ async fn run_exec(
     };
     let running = place.run(action, &command, &passed, deadline, &execution.stop);
     let (end, _) = log_limit::kept_short(&command.log, running).await;
-    let end = end.map_err(|error| Ended::failed(not_started(action, &command.program, &error)))?;
-    match end {
-        End::Exited(0) => Ok(()),
-        End::Cancelled => Err(Ended::Cancelled),
-        End::Exited(code) => Err(Ended::Failed {
+    let end = end.map_err(|error| {
+        if error
+            .get_ref()
+            .is_some_and(|cause| cause.is::<NotStacked>())
+        {
+            return Unsuccessful::NotInMemory;
+        }
+        Ended::failed(not_started(action, &command.program, &error)).into()
+    })?;
+    let ended = match end {
+        End::Exited(0) => return Ok(()),
+        End::Cancelled => Ended::Cancelled,
+        End::Exited(code) => Ended::Failed {
             diagnostics: vec![Diagnostic::error(
                 format!("{}.failed", action.phase),
                 format!("`{}` failed with exit code {code}", action.description),
             )],
             exit_code: Some(code),
-        }),
-        End::Signalled(signal) => Err(Ended::failed(Diagnostic::error(
+        },
+        End::Signalled(signal) => Ended::failed(Diagnostic::error(
             format!("{}.killed", action.phase),
             format!("`{}` was ended by signal {signal}", action.description),
-        ))),
-        End::TimedOut => Err(Ended::failed(timed_out(action))),
-    }
+        )),
+        End::TimedOut => Ended::failed(timed_out(action)),
+    };
+    Err(ended.into())
 }
 
 /// What a process that succeeded wrote beyond what it declares: warnings, where it may.
-async fn undeclared_writes(execution: &Execution, root: &Path) -> Result<Vec<Diagnostic>, Ended> {
+async fn undeclared_writes(
+    execution: &Execution,
+    layout: &Layout,
+) -> Result<Vec<Diagnostic>, Ended> {
     let mode = execution.sandbox.mode();
     if mode == SandboxMode::Off {
         return Ok(Vec::new());
     }
     let is_error = mode == SandboxMode::Strict;
     let (action, inputs) = (execution.action.clone(), execution.inputs.clone());
-    let root = root.to_owned();
-    let problems = blocking(move || look_for_writes(&action, &inputs, &root, is_error))
+    let root = layout.directories.root.clone();
+    let apart = layout.memory().is_some();
+    let problems = blocking(move || look_for_writes(&action, &inputs, &root, apart, is_error))
         .await
         .map_err(Ended::failed)?;
     if problems.iter().any(Diagnostic::is_error) {
@@ -245,6 +295,7 @@ async fn with_reads(execution: &Execution, directory: &Path, ended: Ended) -> En
                 sandbox: &sandbox,
                 directory: &directory,
                 also_in_place: false,
+                inputs: None,
             };
             let log = super::log_tail(&log, undeclared::LOG_BYTES);
             Ok(look_for_reads(

@@ -4,6 +4,7 @@
 mod confined;
 pub(crate) mod environment;
 mod handover;
+mod layout;
 mod line_log;
 mod local;
 mod log_limit;

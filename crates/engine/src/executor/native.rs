@@ -140,6 +140,7 @@ impl RunContext for Context {
             sandbox: &self.sandbox,
             directory: &self.directory,
             also_in_place: true,
+            inputs: None,
         };
         let command = Command {
             program: local::program(&self.action, &process.argv, &self.directories.root)?,

@@ -20,7 +20,7 @@ use rustix::thread::{
 use super::host::{Host, report};
 use super::kernel::{self, Access};
 use super::wire::{self, Report, Request, Trouble};
-use super::{INSIDE, Root, base, layers};
+use super::{INSIDE, ROOT, Root, WORK, base, inputs, layers};
 
 /// Runs an action to its end, as the first process of its process namespace.
 pub(super) fn run(
@@ -30,22 +30,35 @@ pub(super) fn run(
     control: UnixStream,
     streams: [OwnedFd; 3],
 ) {
-    let prepared = match &request.root {
-        Root::Host => see_host(request, host),
+    let see = |stacked: Option<OwnedFd>| match &request.root {
+        Root::Host => see_host(request, host, stacked.as_ref()),
         Root::Layers(layers) => layers::enter(layers, request, host),
     };
-    let prepared = prepared
-        .and_then(|()| enter_network(network))
-        .and_then(|()| give_up_rights());
+    let prepared = stack(request).map_err(Report::NotStacked);
+    let prepared = prepared.and_then(|stacked| {
+        see(stacked)
+            .and_then(|()| enter_network(network))
+            .and_then(|()| give_up_rights())
+            .map_err(Report::NotPrepared)
+    });
     let outcome = match prepared {
         Ok(()) => carry_out(request, &control, streams, end_all),
-        Err(trouble) => Report::NotPrepared(trouble),
+        Err(not_prepared) => not_prepared,
     };
     report(&control, &outcome);
 }
 
+/// Stacks the action's directory on its inputs, where they are in memory.
+fn stack(request: &Request) -> Result<Option<OwnedFd>, Trouble> {
+    let stacked = request.inputs.as_ref().map(|name| {
+        let directory = &request.directory;
+        inputs::stack(name, &directory.join(ROOT), &directory.join(WORK))
+    });
+    stacked.transpose()
+}
+
 /// Makes a root of what all actions see and of what is this one's.
-fn see_host(request: &Request, host: &Host) -> Result<(), Trouble> {
+fn see_host(request: &Request, host: &Host, stacked: Option<&OwnedFd>) -> Result<(), Trouble> {
     let at = |path: &Path| Trouble::at(format!("showing `{}`", path.display()));
     // What is cloned has to be so before the host's own root is out of sight.
     let directory = &request.directory;
@@ -80,6 +93,10 @@ fn see_host(request: &Request, host: &Host) -> Result<(), Trouble> {
         let _ = std::os::unix::fs::symlink(target, path);
     }
     base::attach(&own, Path::new(INSIDE)).map_err(at(Path::new(INSIDE)))?;
+    if let Some(stacked) = stacked {
+        let root = Path::new(INSIDE).join(ROOT);
+        base::attach(stacked, &root).map_err(at(&root))?;
+    }
     mount_memory()?;
     // Of the kernel's settings the administrator could change what is not a namespace's.
     base::mount_processes(Path::new("/proc"), host.is_root)

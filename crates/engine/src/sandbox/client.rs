@@ -1,9 +1,11 @@
 //! The sandbox as synth sees it: its host process started, actions run in it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,8 +22,40 @@ const BEGINNING: Duration = Duration::from_secs(30);
 /// A build's sandbox. It ends, with all that runs in it, when this is dropped or synth dies.
 pub struct Client {
     socket: Mutex<UnixStream>,
+    inputs: Option<Inputs>,
     _process: Escort,
 }
+
+/// A directory in memory, in which inputs are laid out for actions.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    directory: OwnedFd,
+    /// For names that are no others'.
+    count: AtomicU64,
+    /// The system does not stack directories on them.
+    useless: AtomicBool,
+}
+
+impl Inputs {
+    /// Makes an empty directory for an action's inputs: its name, and where it is.
+    pub(crate) fn make(&self) -> io::Result<(String, PathBuf)> {
+        let name = self.count.fetch_add(1, Ordering::Relaxed).to_string();
+        let all = Path::new("/proc/self/fd").join(self.directory.as_raw_fd().to_string());
+        let path = all.join(&name);
+        fs::create_dir(&path)?;
+        Ok((name, path))
+    }
+
+    /// Nobody is to use them any more.
+    pub(crate) fn give_up(&self) {
+        self.useless.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A directory could not be stacked on inputs: no process was started.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NotStacked(Trouble);
 
 /// How an action ended, and what it has used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +96,10 @@ impl Client {
         let beginning: Beginning = wire::read(&mut &socket).map_err(failed())?;
         match beginning {
             Beginning::Ready => Ok(Self {
+                inputs: match hold {
+                    Hold::Confined => Some(receive_inputs(&socket)?),
+                    Hold::Together => None,
+                },
                 socket: Mutex::new(socket),
                 _process: process,
             }),
@@ -107,6 +145,12 @@ impl Client {
         finished(&said, stopped)
     }
 
+    /// Where inputs can be laid out in memory, if anywhere.
+    pub(crate) fn inputs(&self) -> Option<&Inputs> {
+        let inputs = self.inputs.as_ref()?;
+        (!inputs.useless.load(Ordering::Relaxed)).then_some(inputs)
+    }
+
     fn send(&self, request: &Request, control: UnixStream, streams: [File; 3]) -> io::Result<()> {
         let [input, output, errors] = streams;
         let descriptors: [OwnedFd; wire::DESCRIPTORS] =
@@ -114,6 +158,24 @@ impl Client {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         wire::send(&socket, request, wire::borrowed(&descriptors))
     }
+}
+
+#[cfg(target_os = "linux")]
+fn receive_inputs(socket: &UnixStream) -> Result<Inputs, Trouble> {
+    let directory = super::host::receive_descriptor(socket);
+    Ok(Inputs {
+        directory: directory.map_err(Trouble::at("taking the directory of inputs"))??,
+        count: AtomicU64::default(),
+        useless: AtomicBool::default(),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn receive_inputs(_: &UnixStream) -> Result<Inputs, Trouble> {
+    Err(Trouble {
+        step: "taking the directory of inputs".into(),
+        reason: "there is no sandbox on this system".into(),
+    })
 }
 
 /// One that has ended takes no orders.
@@ -143,6 +205,7 @@ fn finished(said: &[u8], stopped: Option<End>) -> io::Result<Finished> {
             peak_memory_bytes,
         }),
         (Ok(Report::NotStarted(number)), _) => Err(io::Error::from_raw_os_error(number)),
+        (Ok(Report::NotStacked(trouble)), _) => Err(io::Error::other(NotStacked(trouble))),
         (Ok(Report::NotPrepared(trouble)), _) => Err(io::Error::other(trouble)),
         (Err(_), Some(end)) => Ok(Finished {
             end,

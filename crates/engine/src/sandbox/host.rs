@@ -24,10 +24,11 @@ use synth_core::Diagnostic;
 
 use super::base::{self, Base};
 use super::wire::{self, Beginning, Hold, Request, Trouble};
-use super::{Root, action, kernel, together};
+use super::{Root, action, inputs, kernel, together};
 use crate::plugin::take_socket;
 
-/// Serves the sandbox of a build, or what its actions have instead of one, until the other side of the socket on standard input is closed.
+/// Serves the sandbox of a build, or what its actions have instead of one, until the other side of
+/// the socket on standard input is closed.
 ///
 /// # Errors
 /// When the process was not started by synth: there is no such socket.
@@ -100,6 +101,8 @@ pub(super) struct Host {
     processes: OwnedFd,
     /// Whether the user may do what only the administrator may.
     pub(super) is_root: bool,
+    /// The directory of inputs in memory.
+    inputs: OwnedFd,
     /// Network namespaces that no action uses.
     idle_networks: Vec<OwnedFd>,
     running: HashMap<Pid, Option<OwnedFd>>,
@@ -113,7 +116,10 @@ fn work(mut socket: UnixStream) -> io::Result<()> {
     };
     wire::write(&mut socket, &beginning)?;
     match host {
-        Some(mut host) => host.serve(&socket),
+        Some(mut host) => {
+            send_descriptor(&socket, &host.inputs)?;
+            host.serve(&socket)
+        }
         None => Ok(()),
     }
 }
@@ -130,11 +136,13 @@ impl Host {
         rustix::system::sethostname(b"localhost").map_err(Trouble::at("naming the machine"))?;
         let base = Base::stage()?;
         let view = in_child("mnt", || base.enter())?;
+        let inputs = inputs::mount_memory()?;
         let own = |error| Trouble::at("looking at its own namespace")(error);
         let mut host = Self {
             view,
             processes: open_namespace("pid").map_err(own)?,
             is_root: rustix::process::geteuid().is_root(),
+            inputs,
             idle_networks: Vec::new(),
             running: HashMap::new(),
         };
@@ -313,7 +321,7 @@ fn send_descriptor(socket: &UnixStream, descriptor: &OwnedFd) -> io::Result<()> 
 }
 
 /// The descriptor that a child sends, or the trouble that it tells instead.
-fn receive_descriptor(socket: &UnixStream) -> io::Result<Result<OwnedFd, Trouble>> {
+pub(super) fn receive_descriptor(socket: &UnixStream) -> io::Result<Result<OwnedFd, Trouble>> {
     let mut bytes = [0; 4096];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

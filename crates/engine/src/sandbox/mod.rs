@@ -11,6 +11,8 @@ mod filter;
 #[cfg(target_os = "linux")]
 mod host;
 #[cfg(target_os = "linux")]
+mod inputs;
+#[cfg(target_os = "linux")]
 mod kernel;
 #[cfg(target_os = "linux")]
 mod layers;
@@ -26,7 +28,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::executor::Stop;
 pub use crate::executor::process::End;
-pub use client::{Client, Finished};
+pub(crate) use client::Inputs;
+pub use client::{Client, Finished, NotStacked};
 #[cfg(target_os = "linux")]
 pub use host::serve;
 pub(crate) use policy::Sandbox;
@@ -35,6 +38,12 @@ pub use wire::{Request, Shown, Text, Trouble};
 
 /// Where an action's directory appears.
 pub(crate) const INSIDE: &str = "/synth";
+
+/// The directory in it with the inputs.
+pub(crate) const ROOT: &str = "root";
+
+/// The directory in it that the kernel uses, where the inputs are in memory.
+pub(crate) const WORK: &str = "work";
 
 /// What an action's root directory is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use synth_core::{Concern, Diagnostic, ProjectPath};
 
-use super::client::Client;
+use super::client::{Client, Inputs};
 use super::view::{Machine, Needs, View};
 use super::wire::Trouble;
 use crate::config::{Pipeline, SandboxMode};
@@ -77,6 +77,11 @@ impl Sandbox {
     pub(crate) fn open(&self) -> Option<&Client> {
         let start = || Client::start_open(self.host.as_ref()?).ok();
         self.open.get_or_init(start).as_ref()
+    }
+
+    /// Where inputs can be laid out in memory, if anywhere.
+    pub(crate) fn inputs(&self) -> Option<&Inputs> {
+        self.client()?.inputs()
     }
 
     fn started(&self) -> &Result<Client, Trouble> {

@@ -35,6 +35,9 @@ pub struct Request {
     pub root: Root,
     /// The action's own directory, which appears as `/synth`.
     pub directory: PathBuf,
+    /// The name of inputs in memory, on which its `root` is stacked; what it writes goes into the
+    /// latter, and `work` is for the kernel's use.
+    pub inputs: Option<String>,
     /// Whether it appears where it really is too.
     pub also_in_place: bool,
     /// What else of the machine appears, each where it really is.
@@ -128,6 +131,8 @@ pub(crate) enum Report {
     },
     /// The program could not be executed: an error number.
     NotStarted(i32),
+    /// Its directory could not be stacked on its inputs.
+    NotStacked(Trouble),
     /// What it was to see could not be made.
     NotPrepared(Trouble),
 }

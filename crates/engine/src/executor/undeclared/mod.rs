@@ -5,7 +5,7 @@ mod reads;
 mod writes;
 
 pub(super) use reads::{LOG_BYTES, Search, look_for_reads};
-pub(super) use writes::look_for_writes;
+pub(super) use writes::{look_for_writes, output_patterns};
 
 /// How many of one sort are told.
 const MOST_TOLD: usize = 5;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use synth_core::{Action, ActionKind, Concern, Diagnostic, OutputKind};
@@ -31,6 +31,7 @@ pub(in crate::executor) fn look_for_writes(
     action: &Action,
     inputs: &Tree,
     root: &Path,
+    apart: bool,
     is_error: bool,
 ) -> Result<Vec<Diagnostic>, Diagnostic> {
     let ActionKind::Exec(exec) = &action.kind else {
@@ -38,6 +39,7 @@ pub(in crate::executor) fn look_for_writes(
     };
     let looking = Looking {
         allowed: allowed(action)?,
+        apart,
     };
     let mut writes = Writes::default();
     // What can't be read was not left for anybody to read.
@@ -47,6 +49,18 @@ pub(in crate::executor) fn look_for_writes(
 
 /// What an action may write: its outputs and its scratch.
 fn allowed(action: &Action) -> Result<PathPatterns, Diagnostic> {
+    let mut patterns = output_patterns(action);
+    for pattern in &action.scratch {
+        patterns.push(pattern.clone());
+        if !pattern.trim_end_matches('/').contains('/') {
+            patterns.push(format!("**/{pattern}"));
+        }
+    }
+    PathPatterns::new(&patterns).map_err(|error| broken_plan(action, &error.to_string()))
+}
+
+/// Patterns of what is taken as an action's outputs.
+pub(in crate::executor) fn output_patterns(action: &Action) -> Vec<String> {
     let mut patterns = Vec::new();
     for output in &action.outputs {
         let path = globset::escape(&output.path);
@@ -62,17 +76,14 @@ fn allowed(action: &Action) -> Result<PathPatterns, Diagnostic> {
             });
         }
     }
-    for pattern in &action.scratch {
-        patterns.push(pattern.clone());
-        if !pattern.trim_end_matches('/').contains('/') {
-            patterns.push(format!("**/{pattern}"));
-        }
-    }
-    PathPatterns::new(&patterns).map_err(|error| broken_plan(action, &error.to_string()))
+    patterns
 }
 
 struct Looking {
     allowed: PathPatterns,
+    /// The inputs are elsewhere: what is not in the root has been left alone, and what was removed
+    /// is marked.
+    apart: bool,
 }
 
 impl Looking {
@@ -101,6 +112,7 @@ impl Looking {
             let path = entry.path();
             let metadata = fs::symlink_metadata(&path)?;
             match known {
+                Some(_) if self.apart && is_whiteout(&metadata) => writes.removed.push(below),
                 Some(TreeEntry::Directory(tree)) if metadata.is_dir() => {
                     self.visit(&path, &below, Some(tree), writes)?;
                 }
@@ -120,12 +132,28 @@ impl Looking {
                 None => writes.added.push(below),
             }
         }
+        if self.apart && !is_opaque(directory) {
+            return Ok(());
+        }
         let removed = missing.keys().map(|name| join(relative, name));
         writes
             .removed
             .extend(removed.filter(|path| !self.allowed.is_match(path)));
         Ok(())
     }
+}
+
+/// Whether it stands for something that was removed from the layer below (overlayfs, "whiteouts
+/// and opaque directories").
+fn is_whiteout(metadata: &fs::Metadata) -> bool {
+    metadata.file_type().is_char_device() && metadata.rdev() == 0
+}
+
+/// Whether a directory has taken the place of one that was removed from the layer below.
+fn is_opaque(directory: &Path) -> bool {
+    let mut value = [0; 1];
+    let read = rustix::fs::lgetxattr(directory, "user.overlay.opaque", &mut value);
+    read.is_ok() && value == *b"y"
 }
 
 fn join(above: &str, name: &str) -> String {
@@ -243,7 +271,7 @@ mod tests {
         act(&root.join("a"));
         let exec = Exec::new(["make"]).working_directory("a");
         let action = Action::new("run", Phase::Build, "run make", exec);
-        let problems = look_for_writes(&change(action), &inputs, &root, true).unwrap();
+        let problems = look_for_writes(&change(action), &inputs, &root, false, true).unwrap();
         let lines = problems.iter().map(|problem| {
             let help = problem.help.first().cloned().unwrap_or_default();
             format!("{}\n  {help}", problem.message)
