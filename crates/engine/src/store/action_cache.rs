@@ -37,7 +37,24 @@ pub(crate) enum KeptTree {
 }
 
 impl KeptTree {
-    fn digest(&self) -> Digest {
+    /// The tree of a directory of a result; none when its name is none.
+    pub(super) fn of(
+        message: &reapi::ActionResult,
+        directory: &reapi::OutputDirectory,
+    ) -> Option<Self> {
+        let digest = from_message(directory.tree_digest.as_ref()?)?;
+        let details = message.execution_metadata.iter();
+        let inline = details
+            .flat_map(|metadata| &metadata.auxiliary_metadata)
+            .filter(|detail| detail.type_url == TREE_TYPE)
+            .find(|detail| digest_bytes(&detail.value) == digest);
+        Some(match inline {
+            Some(detail) => Self::Inline(detail.value.clone()),
+            None => Self::Blob(digest),
+        })
+    }
+
+    pub(super) fn digest(&self) -> Digest {
         match self {
             Self::Blob(digest) => digest.clone(),
             Self::Inline(bytes) => digest_bytes(bytes),
@@ -165,16 +182,7 @@ impl Store {
             .output_directories
             .iter()
             .find(|directory| directory.path == path)?;
-        let digest = from_message(directory.tree_digest.as_ref()?)?;
-        let details = message.execution_metadata.iter();
-        let inline = details
-            .flat_map(|metadata| &metadata.auxiliary_metadata)
-            .filter(|detail| detail.type_url == TREE_TYPE)
-            .find(|detail| digest_bytes(&detail.value) == digest);
-        let kept = match inline {
-            Some(detail) => KeptTree::Inline(detail.value.clone()),
-            None => KeptTree::Blob(digest),
-        };
+        let kept = KeptTree::of(message, directory)?;
         self.tree(&kept).map(TreeEntry::Directory)
     }
 

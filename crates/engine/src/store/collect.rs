@@ -13,7 +13,7 @@ use prost::Message as _;
 use serde::Serialize;
 use synth_core::Digest;
 
-use super::Store;
+use super::{KeptTree, Store};
 use super::survey::{Count, Entry, Survey};
 use super::usage::{Gate, seconds, whole_seconds};
 use super::verify::remove;
@@ -124,16 +124,17 @@ fn names_any(store: &Store, action: &Entry, blobs: &HashSet<&str>) -> bool {
         return true;
     };
     let is_named = |digest: &Digest| blobs.contains(digest.sha256.as_str());
-    named.files.iter().chain(&named.trees).any(is_named)
+    named.files.iter().any(is_named)
         || named.trees.iter().any(|tree| {
-            Referenced::files_of(store, tree).is_none_or(|files| files.iter().any(is_named))
+            is_named(&tree.digest())
+                || Referenced::files_of(store, tree).is_none_or(|files| files.iter().any(is_named))
         })
 }
 
 /// The blobs that an action result names.
 pub(super) struct Referenced {
     pub(super) files: Vec<Digest>,
-    pub(super) trees: Vec<Digest>,
+    pub(super) trees: Vec<KeptTree>,
 }
 
 impl Referenced {
@@ -146,17 +147,20 @@ impl Referenced {
                 .map(|file| from_message(file.digest.as_ref()?))
                 .collect::<Option<_>>()?,
             trees: trees
-                .map(|tree| from_message(tree.tree_digest.as_ref()?))
+                .map(|tree| KeptTree::of(message, tree))
                 .collect::<Option<_>>()?,
         })
     }
 
     /// The files of a tree; none when it is not there, or not as it should be.
-    pub(super) fn files_of(store: &Store, tree: &Digest) -> Option<Vec<Digest>> {
-        let bytes = fs::read(store.blob_path(tree)).ok()?;
-        if digest_bytes(&bytes) != *tree {
-            return None;
-        }
+    pub(super) fn files_of(store: &Store, tree: &KeptTree) -> Option<Vec<Digest>> {
+        let bytes = match tree {
+            KeptTree::Inline(bytes) => bytes.clone(),
+            KeptTree::Blob(digest) => {
+                let bytes = fs::read(store.blob_path(digest)).ok()?;
+                (digest_bytes(&bytes) == *digest).then_some(bytes)?
+            }
+        };
         let tree = Tree::from_message(&reapi::Tree::decode(bytes.as_slice()).ok()?)?;
         let leaves = tree.leaves().into_iter();
         let digests = leaves.filter_map(|(_, entry)| match entry {

@@ -11,7 +11,7 @@ use prost::Message as _;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::Store;
+use super::{KeptTree, Store};
 use super::survey::{Count, Entry, Survey};
 use super::{QUARANTINE, collect::Referenced};
 use crate::digest::digest_file;
@@ -102,16 +102,17 @@ fn is_whole(
         return Ok(false);
     };
     let there = |digest: &synth_core::Digest| store.contains_unmarked(digest);
-    let is_tree_whole = |tree: &synth_core::Digest| {
+    let is_tree_whole = |tree: &KeptTree| {
+        let digest = tree.digest().sha256;
         let known = |trees: &Mutex<HashMap<String, bool>>| {
             let trees = trees.lock().unwrap_or_else(PoisonError::into_inner);
-            trees.get(&tree.sha256).copied()
+            trees.get(&digest).copied()
         };
         known(trees).unwrap_or_else(|| {
             let files = Referenced::files_of(store, tree);
             let whole = files.is_some_and(|files| files.iter().all(there));
             let mut trees = trees.lock().unwrap_or_else(PoisonError::into_inner);
-            trees.insert(tree.sha256.clone(), whole);
+            trees.insert(digest.clone(), whole);
             whole
         })
     };

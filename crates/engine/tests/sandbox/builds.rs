@@ -13,6 +13,10 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("undeclared_reads_are_told", undeclared_reads_are_told),
     ("the_source_tree_stays_clean", the_source_tree_stays_clean),
     (
+        "inputs_in_memory_are_as_those_on_the_disk",
+        inputs_in_memory_are_as_those_on_the_disk,
+    ),
+    (
         "paths_are_the_same_in_every_build",
         paths_are_the_same_in_every_build,
     ),
@@ -87,6 +91,46 @@ fn undeclared_writes_are_told() {
     sandbox.write.input: `run the script` changed its inputs: `src/input.txt`
       have it write elsewhere, or add `scratch = ["src/input.txt"]`: the project's own files stay as they are
     "#);
+}
+
+/// Few inputs are laid out in memory, below what the action writes; many bytes are not.
+fn inputs_in_memory_are_as_those_on_the_disk() {
+    let is_in_memory = "grep -q '/synth/root .*overlay' /proc/self/mountinfo";
+    for script in [
+        "cat src/input.txt > out/x",
+        "ln src/input.txt out/x; ln -s ../src/input.txt out/y",
+        "stat -c '%a %s %Y %F' src src/input.txt src/deep/a > out/x",
+        "echo > out/x; echo more >> src/input.txt",
+        "echo > out/x; chmod 755 src/input.txt",
+        "echo > out/x; touch src/input.txt",
+        "echo > out/x; rm src/input.txt",
+        "echo > out/x; rm -r src/deep",
+        "echo > out/x; rm -r src/deep; mkdir src/deep; echo > src/deep/b",
+        "echo > out/x; rm -r src/deep; echo > src/deep",
+        "echo > out/x; mv src/input.txt src/other.txt",
+        "mv src/input.txt out/x; mkdir -p deep/er; echo > deep/er/left",
+        "cd src; find . | sort > ../out/x; echo > ../left",
+        "rmdir out; echo > out",
+        "rm -r src; ls > out/x",
+    ] {
+        let outcome = |size: u64, check: &str| {
+            let line = format!("app | | {check} || exit 99; {script}");
+            let workspace = Workspace::new(&pipeline("", &[&line]));
+            workspace.write("project/src/deep/a", "a");
+            workspace.write("project/src/large", "");
+            let large = workspace.project().join("src/large");
+            let large = std::fs::File::options().write(true).open(large);
+            large.unwrap().set_len(size).unwrap();
+            let report = workspace.build_with(options(None));
+            let artifacts = report.targets[0].artifacts.iter();
+            let artifacts: Vec<String> = artifacts.map(|a| format!("{a:?}")).collect();
+            (statuses(&report), told(&report), artifacts)
+        };
+        let in_memory = outcome(0, is_in_memory);
+        let on_disk = outcome(9 * 1024 * 1024, &format!("! {is_in_memory}"));
+        assert_eq!(in_memory, on_disk, "{script}");
+        assert!(!in_memory.1.contains("99"), "{script}: {}", in_memory.1);
+    }
 }
 
 fn undeclared_reads_are_told() {
