@@ -263,7 +263,6 @@ impl ActionJob {
         };
         let execution = Execution {
             action: self.action.clone(),
-            label: format!("{}.{}", self.target, file_name(&self.action.id)),
             kind: Arc::clone(&self.kind),
             inputs,
             log: log.to_owned(),

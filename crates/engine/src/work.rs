@@ -5,6 +5,8 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, flock};
@@ -13,6 +15,10 @@ use rustix::fs::{FlockOperation, flock};
 #[derive(Debug)]
 pub(crate) struct WorkDirectory {
     path: PathBuf,
+    /// Those that no action uses.
+    free: Mutex<Vec<PathBuf>>,
+    /// How many there have been.
+    count: AtomicU64,
     /// Held as long as the build lives.
     _lock: File,
 }
@@ -33,15 +39,32 @@ impl WorkDirectory {
             .keep();
         let lock = File::create(path.join(LOCK_NAME))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self {
+            path,
+            free: Mutex::default(),
+            count: AtomicU64::default(),
+            _lock: lock,
+        })
     }
 
-    /// Makes an empty directory for an action, to be removed by [`remove_tree`].
-    pub(crate) fn make(&self, label: &str) -> io::Result<PathBuf> {
-        let directory = tempfile::Builder::new()
-            .prefix(&format!("{label}-"))
-            .tempdir_in(&self.path)?;
-        Ok(directory.keep())
+    /// A directory for an action: a new one, or one that was given back.
+    pub(crate) fn take(&self) -> io::Result<PathBuf> {
+        let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = free().pop();
+        free.map_or_else(
+            || {
+                let name = self.count.fetch_add(1, Ordering::Relaxed).to_string();
+                let path = self.path.join(name);
+                fs::create_dir(&path).map(|()| path)
+            },
+            Ok,
+        )
+    }
+
+    /// Takes a directory back, for another action.
+    pub(crate) fn give_back(&self, path: PathBuf) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(path);
     }
 }
 

@@ -45,16 +45,6 @@ impl Directories {
             ..Self::below(Path::new(INSIDE))
         }
     }
-
-    /// Those that a process of an action needs.
-    pub(crate) fn of_processes(&self) -> [&Path; 3] {
-        [&self.root, &self.home, &self.temporary]
-    }
-
-    /// Those that a native action needs beside.
-    pub(crate) fn of_natives(&self) -> [&Path; 2] {
-        [&self.outputs, &self.scratch]
-    }
 }
 
 /// The variables of an action's processes, `passed` those of the user's own that are handed on.

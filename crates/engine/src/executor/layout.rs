@@ -1,15 +1,18 @@
 //! Where an action's directories and inputs are: on the disk, or, of a process whose few inputs it
 //! only reads, the inputs in memory and below a directory on the disk that takes what it writes.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use synth_core::{Action, ActionKind};
 
 use super::environment::Directories;
 use super::undeclared::output_patterns;
+use crate::index::stamp::Stamp;
 use crate::patterns::PathPatterns;
-use crate::sandbox::{Inputs, WORK};
+use crate::sandbox::{Inputs, work_beside};
 use crate::tree::{Tree, TreeEntry};
 use crate::work::remove_tree;
 
@@ -25,17 +28,43 @@ pub(super) struct Layout {
     /// The one that holds the others.
     pub(super) directory: PathBuf,
     pub(super) directories: Directories,
+    /// The home and the temporary directory before the action: most actions leave them as they are.
+    spare: [Stamp; 2],
+    /// The permissions of the directory.
+    mode: u32,
     /// The name and the place of its inputs, where they are in memory.
     memory: Option<(String, PathBuf)>,
 }
 
 impl Layout {
-    /// Takes a directory for an action, and one in memory for its inputs.
-    pub(super) fn new(directory: PathBuf, memory: Option<&Inputs>) -> io::Result<Self> {
+    /// Makes the directories that an action of a kind needs in one that is its own for now, and
+    /// one in memory for its inputs.
+    pub(super) fn make(
+        directory: &Path,
+        memory: Option<&Inputs>,
+        kind: &ActionKind,
+    ) -> io::Result<Self> {
+        let directories = Directories::below(directory);
+        fs::create_dir(&directories.root)?;
+        if !matches!(kind, ActionKind::Exec(_)) {
+            for path in [&directories.outputs, &directories.scratch] {
+                fs::create_dir(path)?;
+            }
+        }
+        if memory.is_some() {
+            make_if_missing(&work_beside(directory))?;
+        }
+        let spare = [&directories.home, &directories.temporary].map(|path| {
+            make_if_missing(path)?;
+            Stamp::followed(path)
+        });
+        let [home, temporary] = spare;
         Ok(Self {
-            directories: Directories::below(&directory),
-            directory,
             memory: memory.map(Inputs::make).transpose()?,
+            spare: [home?, temporary?],
+            mode: fs::metadata(directory)?.permissions().mode(),
+            directory: directory.to_owned(),
+            directories,
         })
     }
 
@@ -50,24 +79,53 @@ impl Layout {
         self.memory.as_ref().map(|(name, _)| name.as_str())
     }
 
-    /// The directories that an action of a kind needs.
-    pub(super) fn needed(&self, kind: &ActionKind) -> Vec<PathBuf> {
-        let mut needed: Vec<PathBuf> = self.directories.of_processes().map(Path::to_owned).into();
-        if !matches!(kind, ActionKind::Exec(_)) {
-            needed.extend(self.directories.of_natives().map(Path::to_owned));
-        }
-        if self.memory.is_some() {
-            needed.push(self.directory.join(WORK));
-        }
-        needed
-    }
-
-    /// Removes everything.
-    pub(super) fn remove(&self) {
+    /// Removes what the action had and left. Tells whether the directory can be another action's:
+    /// what is left in it has not been touched.
+    pub(super) fn clear(&self) -> bool {
         if let Some((_, path)) = &self.memory {
             remove_tree(path);
         }
-        remove_tree(&self.directory);
+        let Directories {
+            root,
+            outputs,
+            scratch,
+            home,
+            temporary,
+        } = &self.directories;
+        for path in [root, outputs, scratch] {
+            remove_tree(path);
+        }
+        for (path, before) in [home, temporary].into_iter().zip(self.spare) {
+            if !Stamp::followed(path).is_ok_and(|now| now == before) {
+                remove_tree(path);
+            }
+        }
+        let as_before = self.is_as_before().unwrap_or(false);
+        if !as_before {
+            remove_tree(&self.directory);
+            remove_tree(&work_beside(&self.directory));
+        }
+        as_before
+    }
+
+    /// Whether an action that has been cleared away has left no trace.
+    fn is_as_before(&self) -> io::Result<bool> {
+        let mode = fs::metadata(&self.directory)?.permissions().mode();
+        let spare = [&self.directories.home, &self.directories.temporary];
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            if !spare.contains(&&path) {
+                return Ok(false);
+            }
+        }
+        Ok(mode == self.mode)
+    }
+}
+
+fn make_if_missing(directory: &Path) -> io::Result<()> {
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

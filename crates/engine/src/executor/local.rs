@@ -1,7 +1,6 @@
 //! Runs actions on this machine: a directory for each, inputs laid out in it, outputs taken from
 //! it, nothing left of it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -71,13 +70,19 @@ impl LocalExecutor {
     ) -> Result<CachedAction, Unsuccessful> {
         let work = self.work.as_ref();
         let work = work.map_err(|problem| Ended::failed(problem.clone()))?;
+        let kind = &execution.action.kind;
         let layout = work
-            .make(&execution.label)
-            .and_then(|directory| Layout::new(directory, memory))
+            .take()
+            .and_then(|directory| Layout::make(&directory, memory, kind))
             .map_err(|error| Ended::failed(unprepared(&execution.action, &error)))?;
         let ended = self.run_in(execution, &layout, deadline).await;
         // Off the caller's path: large directories take a while to remove.
-        tokio::task::spawn_blocking(move || layout.remove());
+        let work = Arc::clone(work);
+        tokio::task::spawn_blocking(move || {
+            if layout.clear() {
+                work.give_back(layout.directory);
+            }
+        });
         ended
     }
 
@@ -132,9 +137,6 @@ impl LocalExecutor {
         let (store, layout) = (self.store.clone(), layout.clone());
         let (action, inputs) = (execution.action.clone(), execution.inputs.clone());
         blocking(move || {
-            for path in layout.needed(&action.kind) {
-                fs::create_dir(path).map_err(|error| unprepared(&action, &error))?;
-            }
             materialize(&store, &inputs, layout.inputs()).map_err(|error| {
                 let problem = unprepared(&action, &error).concerning(error.concern());
                 match error.advice() {

@@ -33,8 +33,6 @@ pub(crate) use local::LocalExecutor;
 /// An action with all that it needs to run.
 pub(crate) struct Execution {
     pub(crate) action: Action,
-    /// Names the action's directory: `api.wheel`.
-    pub(crate) label: String,
     pub(crate) kind: Arc<Kind>,
     pub(crate) inputs: Tree,
     /// The log file.

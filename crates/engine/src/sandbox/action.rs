@@ -20,7 +20,7 @@ use rustix::thread::{
 use super::host::{Host, report};
 use super::kernel::{self, Access};
 use super::wire::{self, Report, Request, Trouble};
-use super::{INSIDE, ROOT, Root, WORK, base, inputs, layers};
+use super::{INSIDE, ROOT, Root, base, inputs, layers, work_beside};
 
 /// Runs an action to its end, as the first process of its process namespace.
 pub(super) fn run(
@@ -52,7 +52,7 @@ pub(super) fn run(
 fn stack(request: &Request) -> Result<Option<OwnedFd>, Trouble> {
     let stacked = request.inputs.as_ref().map(|name| {
         let directory = &request.directory;
-        inputs::stack(name, &directory.join(ROOT), &directory.join(WORK))
+        inputs::stack(name, &directory.join(ROOT), &work_beside(directory))
     });
     stacked.transpose()
 }

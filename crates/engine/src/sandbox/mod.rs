@@ -42,8 +42,10 @@ pub(crate) const INSIDE: &str = "/synth";
 /// The directory in it with the inputs.
 pub(crate) const ROOT: &str = "root";
 
-/// The directory in it that the kernel uses, where the inputs are in memory.
-pub(crate) const WORK: &str = "work";
+/// The directory beside it that the kernel uses, where the inputs are in memory.
+pub(crate) fn work_beside(directory: &std::path::Path) -> PathBuf {
+    directory.with_extension("work")
+}
 
 /// What an action's root directory is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

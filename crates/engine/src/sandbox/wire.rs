@@ -36,7 +36,7 @@ pub struct Request {
     /// The action's own directory, which appears as `/synth`.
     pub directory: PathBuf,
     /// The name of inputs in memory, on which its `root` is stacked; what it writes goes into the
-    /// latter, and `work` is for the kernel's use.
+    /// latter. A directory beside, named with `.work`, is for the kernel's use.
     pub inputs: Option<String>,
     /// Whether it appears where it really is too.
     pub also_in_place: bool,

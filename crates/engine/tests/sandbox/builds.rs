@@ -17,6 +17,10 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         inputs_in_memory_are_as_those_on_the_disk,
     ),
     (
+        "an_action_finds_no_trace_of_another",
+        an_action_finds_no_trace_of_another,
+    ),
+    (
         "paths_are_the_same_in_every_build",
         paths_are_the_same_in_every_build,
     ),
@@ -130,6 +134,42 @@ fn inputs_in_memory_are_as_those_on_the_disk() {
         let on_disk = outcome(9 * 1024 * 1024, &format!("! {is_in_memory}"));
         assert_eq!(in_memory, on_disk, "{script}");
         assert!(!in_memory.1.contains("99"), "{script}: {}", in_memory.1);
+    }
+}
+
+/// They have one directory after the other.
+fn an_action_finds_no_trace_of_another() {
+    let look = "ls -lAR --time-style=+ /synth \"$HOME\" /tmp | sed 's/^total.*//' > out/x";
+    for trace in [
+        "true",
+        "echo > \"$HOME/left\"",
+        "echo > /tmp/left",
+        "echo > /synth/left",
+        "mkdir -p /synth/outputs/left /synth/work/left",
+        "chmod 700 /tmp \"$HOME\"",
+        "chmod 777 /synth",
+        "rmdir /tmp/../synth/home; ln -s /etc /synth/home",
+        "mkdir /tmp/left; chmod 000 /tmp/left",
+    ] {
+        let first = format!("a | | {trace}; echo > out/x");
+        let second = format!("b | | {look}");
+        let seen = |targets: &[&str]| {
+            let head = "parallel_execution = false\nfailure_strategy = 'continue'";
+            let workspace = Workspace::new(&pipeline(head, targets));
+            let report = workspace.build_with(options(None));
+            let last = report.targets.len() - 1;
+            assert!(
+                report.targets[last].status.is_success(),
+                "{}",
+                told(&report)
+            );
+            workspace
+                .read("dist/b/x.txt")
+                .or_else(|| workspace.read("dist/b/x"))
+        };
+        let alone = seen(&[second.as_str()]);
+        assert!(alone.is_some());
+        assert_eq!(seen(&[&first, &second]), alone, "{trace}");
     }
 }
 
