@@ -13,10 +13,10 @@ use prost::Message as _;
 use serde::Serialize;
 use synth_core::Digest;
 
-use super::{KeptTree, Store};
 use super::survey::{Count, Entry, Survey};
 use super::usage::{Gate, seconds, whole_seconds};
 use super::verify::remove;
+use super::{KeptTree, Store};
 use crate::digest::{digest_bytes, from_message};
 use crate::tree::{Tree, TreeEntry};
 

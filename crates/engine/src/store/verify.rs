@@ -11,8 +11,8 @@ use prost::Message as _;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{KeptTree, Store};
 use super::survey::{Count, Entry, Survey};
+use super::{KeptTree, Store};
 use super::{QUARANTINE, collect::Referenced};
 use crate::digest::digest_file;
 
