@@ -73,14 +73,14 @@ fn a_store_is_examined_and_cleared() {
     exit code: 0
     ----- stdout -----
     store      [WORKSPACE]/cache/synth
-    blobs      4 ([SIZE])
+    blobs      2 ([SIZE])
     results    4 ([SIZE])
     last used  [TIME] to [TIME] ago
     ");
     assert_run!(workspace.synth(["cache", "verify"]), @"
     exit code: 0
     ----- stdout -----
-    4 blobs ([SIZE]) and 4 results read: all blobs are what their names say
+    2 blobs ([SIZE]) and 4 results read: all blobs are what their names say
     ");
     damage(&blobs(&workspace, "<p>Text"));
     assert_run!(workspace.synth(["cache", "verify"]), @"
@@ -88,12 +88,12 @@ fn a_store_is_examined_and_cleared() {
     ----- stdout -----
     damaged [SHA256]: moved to [WORKSPACE]/cache/synth/v1/quarantine/[SHA256]
     dropped 3 results: what they name is gone, or they can't be read
-    4 blobs ([SIZE]) and 4 results read: one blob was damaged, and is made anew when it is needed
+    2 blobs ([SIZE]) and 4 results read: one blob was damaged, and is made anew when it is needed
     ");
     assert_run!(workspace.synth(["cache", "verify"]), @"
     exit code: 0
     ----- stdout -----
-    3 blobs ([SIZE]) and 1 result read: all blobs are what their names say
+    1 blob ([SIZE]) and 1 result read: all blobs are what their names say
     ");
     assert_run!(workspace.synth(["cache", "gc", "--max-age", "30d"]), @"
     exit code: 0
@@ -104,13 +104,13 @@ fn a_store_is_examined_and_cleared() {
     assert_run!(workspace.synth(["cache", "gc", "--max-size", "0", "--dry-run"]), @"
     exit code: 0
     ----- stdout -----
-    would remove 3 blobs ([SIZE]) and 1 result
+    would remove 1 blob ([SIZE]) and 1 result
     [SIZE] would remain
     ");
     assert_run!(workspace.synth(["cache", "gc", "--max-size", "0"]), @"
     exit code: 0
     ----- stdout -----
-    removed 3 blobs ([SIZE]) and 1 result
+    removed 1 blob ([SIZE]) and 1 result
     [SIZE] remains
     ");
     assert_run!(workspace.synth(["cache", "gc"]), @"

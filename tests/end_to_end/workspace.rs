@@ -236,6 +236,7 @@ impl Workspace {
     }
 
     /// The binary, ready to run in the project with nothing of the developer's own settings.
+    #[allow(clippy::disallowed_types)]
     pub(crate) fn command<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,

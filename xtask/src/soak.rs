@@ -54,7 +54,7 @@ pub(crate) struct Soak {
     /// Files in one directory
     #[arg(long, default_value_t = 50_000)]
     files: u64,
-    /// MiB of a large file; the disk needs room for six times as many
+    /// MiB of a large file; the disk needs room for four times as many
     #[arg(long, default_value_t = 3072)]
     mebibytes: u64,
     /// What the random choices start from; another one each time when it is not said

@@ -48,7 +48,7 @@ impl Sort {
 #[derive(Debug)]
 pub(crate) struct Records {
     path: PathBuf,
-    connection: OnceLock<Result<Mutex<Connection>, String>>,
+    connection: OnceLock<rusqlite::Result<Mutex<Connection>>>,
 }
 
 impl Records {
@@ -139,7 +139,11 @@ impl Records {
                 set_aside(&self.path);
                 connect(&self.path)
             });
-            opened.map(Mutex::new).map_err(|error| error.to_string())
+            let opened = opened.or_else(|error| match has_no_room(&error) {
+                true => connect_alone(&self.path),
+                false => Err(error),
+            });
+            opened.map(Mutex::new)
         });
         match opened {
             Ok(connection) => Ok(connection.lock().unwrap_or_else(PoisonError::into_inner)),
@@ -147,13 +151,29 @@ impl Records {
         }
     }
 
-    fn failed(&self, doing: &'static str, error: &dyn std::fmt::Display) -> StoreError {
-        io_error(doing, &self.path)(io::Error::other(error.to_string()))
+    fn failed(&self, doing: &'static str, error: &rusqlite::Error) -> StoreError {
+        let kind = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => io::ErrorKind::StorageFull,
+            _ => io::ErrorKind::Other,
+        };
+        io_error(doing, &self.path)(io::Error::new(kind, error.to_string()))
     }
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let mut connection = Connection::open(path)?;
+    prepare(Connection::open(path)?)
+}
+
+/// For this process alone. That takes no file to be shared with others (SQLite, "Write-Ahead
+/// Logging", section 8), and so works where there is no room for one: what is known is known on a
+/// full disk too.
+fn connect_alone(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "locking_mode", "exclusive")?;
+    prepare(connection)
+}
+
+fn prepare(mut connection: Connection) -> rusqlite::Result<Connection> {
     connection.busy_timeout(PATIENCE)?;
     // A build that is killed leaves what it had written; only the system's own end could harm.
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -180,6 +200,13 @@ fn is_damaged(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+fn has_no_room(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen)
     )
 }
 

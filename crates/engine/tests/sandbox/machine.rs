@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use synth_engine::plugin::HostProgram;
-use synth_engine::sandbox::{Client, End, Finished, Request, Root, Shown, Stop};
+use synth_engine::sandbox::{Client, End, Finished, Request, Root, Shown, Stop, Trouble};
 
 /// A sandbox, and a directory of the machine outside of it.
 pub(crate) struct Machine {
@@ -22,12 +22,21 @@ pub(crate) struct Run {
 
 impl Machine {
     pub(crate) fn new() -> Self {
+        Self::with(Client::start)
+    }
+
+    /// One whose actions see all of it.
+    pub(crate) fn open() -> Self {
+        Self::with(Client::start_open)
+    }
+
+    fn with(start: impl FnOnce(&HostProgram) -> Result<Client, Trouble>) -> Self {
         // Not below /tmp, which is another one inside.
         let directory = tempfile::tempdir_in("/var/tmp").unwrap();
         for name in ["root", "outputs", "scratch", "home", "tmp"] {
             std::fs::create_dir_all(directory.path().join("action").join(name)).unwrap();
         }
-        let client = Client::start(&HostProgram {
+        let client = start(&HostProgram {
             program: std::env::current_exe().unwrap(),
             arguments: vec![crate::HOST.into()],
         });
