@@ -255,9 +255,14 @@ pub(crate) struct TargetArguments {
 pub(crate) struct BuildArguments {
     #[command(flatten)]
     pub(crate) targets: TargetArguments,
-    /// Run at most N actions at once [default: the number of processors]
+    /// Run at most N actions at once [default: what the make that runs synth says, or the number of
+    /// processors]
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
+    /// Run actions at once only as far as SIZE of memory is enough for them: 8GiB, 500MB [default: what
+    /// the machine and its control groups have left]
+    #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
+    pub(crate) memory: Option<u64>,
     /// How the result is reported
     #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
     pub(crate) format: ReportFormat,

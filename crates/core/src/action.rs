@@ -7,7 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Concern, Diagnostic, ProjectPath, Tool};
+use crate::{Concern, Diagnostic, Jobserver, ProjectPath, Resources, Tool};
 
 /// Stands for the absolute path of the action's root directory in [`Exec::argv`] and in the
 /// values of [`Exec::environment`]. Part of the cache key as written, so that the key does not
@@ -234,6 +234,13 @@ impl Action {
     #[must_use]
     pub fn scratch<S: Into<String>>(mut self, patterns: impl IntoIterator<Item = S>) -> Self {
         self.scratch.extend(patterns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Has its processes share the build's jobs: see [`Jobserver`].
+    #[must_use]
+    pub fn with_jobserver(mut self, style: Jobserver) -> Self {
+        self.resources.jobserver = style;
         self
     }
 
@@ -518,26 +525,6 @@ pub enum Network {
     None,
     /// It may.
     Allowed,
-}
-
-/// What an action needs of the machine while it runs: what is started together is chosen so that
-/// its processors fit into the build's jobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resources {
-    /// Processors, in thousandths.
-    pub cpu_millis: u32,
-    /// Memory in bytes; 0 when not known.
-    #[serde(default)]
-    pub memory_bytes: u64,
-}
-
-impl Default for Resources {
-    fn default() -> Self {
-        Self {
-            cpu_millis: 1000,
-            memory_bytes: 0,
-        }
-    }
 }
 
 /// Whether a failure may pass by itself, and how often that is tried.

@@ -18,6 +18,7 @@ mod message;
 mod path;
 mod plan;
 pub mod protocol;
+mod resources;
 mod target;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -25,7 +26,7 @@ mod tool;
 
 pub use action::{
     Action, ActionKind, Exec, InlineFile, Input, InputSource, LONGEST_PATTERN, Native, Network,
-    Output, OutputKind, Phase, ROOT, Resources, Retry, SourceFiles,
+    Output, OutputKind, Phase, ROOT, Retry, SourceFiles,
 };
 pub use artifact::Artifact;
 pub use context::{
@@ -40,6 +41,7 @@ pub use manifest::{
 pub use message::{INTERFACE_VERSION, INTERFACE_VERSION_TEXT, Message, MessageError};
 pub use path::{PathError, ProjectPath};
 pub use plan::{ArtifactRule, Export, Plan};
+pub use resources::{Jobserver, Resources};
 pub use target::{
     BuildTarget, DetectedSetting, Detection, SettingAlias, TargetDescription, TargetSpec,
     settings_schema,

@@ -224,9 +224,20 @@ impl ActionGraph {
         }
     }
 
-    /// The first action that may start.
-    pub(crate) fn next_ready(&self) -> Option<ActionIndex> {
-        self.ready.first().map(|(_, index)| *index)
+    /// The actions that may start, first the one that should.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = ActionIndex> {
+        self.ready.iter().map(|(_, index)| *index)
+    }
+
+    /// Whether an action may start.
+    pub(crate) fn is_ready(&self, index: ActionIndex) -> bool {
+        self.ready
+            .contains(&(Reverse(self.nodes[index].way), index))
+    }
+
+    /// Every action.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter()
     }
 
     /// The targets for which something has changed since this was asked last, in their order.
@@ -348,19 +359,23 @@ mod tests {
         ActionGraph::new(plans.iter(), &TargetGraph::new(&targets).unwrap())
     }
 
+    fn first(graph: &ActionGraph) -> Option<ActionIndex> {
+        graph.ready().next()
+    }
+
     #[test]
     fn an_action_starts_when_all_it_depends_on_is_done() {
         let mut graph = graph();
         for (index, state) in [(0, ActionState::Executed), (1, ActionState::Cached)] {
-            assert_eq!(graph.next_ready(), Some(index));
+            assert_eq!(first(&graph), Some(index));
             graph.transition(index, ActionState::Running);
-            assert_eq!(graph.next_ready(), None);
+            assert_eq!(first(&graph), None);
             graph.transition(index, state);
         }
         assert_eq!(graph.target_state(0), TargetState::Proven);
-        assert_eq!(graph.next_ready(), None, "the outputs are not in place yet");
+        assert_eq!(first(&graph), None, "the outputs are not in place yet");
         graph.target_transition(0, TargetState::Done);
-        assert_eq!(graph.next_ready(), Some(2));
+        assert_eq!(first(&graph), Some(2));
     }
 
     #[test]
@@ -376,11 +391,7 @@ mod tests {
             target("after").need("before"),
         ];
         let mut graph = ActionGraph::new(plans.iter(), &TargetGraph::new(&targets).unwrap());
-        assert_eq!(
-            graph.next_ready(),
-            Some(0),
-            "without durations, in their order"
-        );
+        assert_eq!(first(&graph), Some(0), "without durations, in their order");
         graph.expect(|node| match node.action.id.as_str() {
             "short" => 1,
             "long" => 50,
@@ -388,7 +399,7 @@ mod tests {
             _ => 60,
         });
         let mut order = Vec::new();
-        while let Some(index) = graph.next_ready() {
+        while let Some(index) = first(&graph) {
             order.push(graph.node(index).action.id.clone());
             graph.transition(index, ActionState::Running);
             graph.transition(index, ActionState::Executed);

@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::action_graph::ActionState;
 use crate::event::Event;
-use crate::executor::{Ended, Execution, Stop};
+use crate::executor::{Ended, Execution, Meter, Stop, Usage};
 use crate::explain::{KeyBytes, TargetKeys};
 use crate::inputs::{Available, input_tree};
+use crate::jobserver::Share;
 use crate::key::Key;
 use crate::kind::Kind;
 use crate::lookup::look_up;
@@ -28,6 +29,7 @@ pub(crate) struct ActionJob {
     pub(crate) target: String,
     pub(crate) kind: Arc<Kind>,
     pub(crate) available: Available,
+    pub(crate) jobserver: Option<Arc<Share>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -62,7 +64,7 @@ impl ActionJob {
             }
         };
         let log = self.log("verify.log");
-        match self.execute(inputs, &log).await {
+        match self.execute(inputs, &log).await.0 {
             Ended::Cancelled => Some(ActionState::Cancelled),
             Ended::Failed {
                 diagnostics,
@@ -129,7 +131,9 @@ impl ActionJob {
         });
         let mut attempt = 1;
         loop {
-            match self.execute(inputs.clone(), &log).await {
+            let (ended, usage) = self.execute(inputs.clone(), &log).await;
+            record.usage = usage;
+            match ended {
                 Ended::Succeeded(result) => return self.keep(result, record).await,
                 Ended::Cancelled => return ActionState::Cancelled,
                 Ended::Failed { .. } if self.may_be_tried_again(attempt) => {
@@ -251,7 +255,8 @@ impl ActionJob {
         record.reasons.push(reason.to_owned());
     }
 
-    async fn execute(&self, inputs: Tree, log: &Path) -> Ended {
+    /// Executes it once; what it used is none where it did not come to run.
+    async fn execute(&self, inputs: Tree, log: &Path) -> (Ended, Option<Usage>) {
         let observer = Arc::clone(&self.workshop.observer);
         let (target, action) = (self.target.clone(), self.action.id.clone());
         let progress = move |message: &str| {
@@ -261,6 +266,7 @@ impl ActionJob {
                 message: message.to_owned(),
             });
         };
+        let meter = Arc::new(Meter::default());
         let execution = Execution {
             action: self.action.clone(),
             kind: Arc::clone(&self.kind),
@@ -272,8 +278,11 @@ impl ActionJob {
             },
             sandbox: Arc::clone(&self.workshop.sandbox),
             progress: Arc::new(progress),
+            meter: Arc::clone(&meter),
+            jobserver: self.jobserver.clone(),
         };
-        self.workshop.executor.execute(execution).await
+        let ended = self.workshop.executor.execute(execution).await;
+        (ended, meter.usage())
     }
 
     async fn keep(&self, result: CachedAction, record: &mut ActionRecord) -> ActionState {

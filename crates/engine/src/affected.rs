@@ -8,12 +8,11 @@ use std::time::Duration;
 use synth_core::{Concern, Diagnostic, InputSource, Plan, ProjectPath, SourceFiles, TargetSpec};
 
 use crate::Registry;
-use crate::build::{
-    BuildError, BuildOptions, build_name, open_state, open_workshop, plan_all, unusable,
-};
+use crate::build::{BuildError, build_name, open_state, open_workshop, plan_all, unusable};
 use crate::config::{LoadOptions, Pipeline};
 use crate::executor::process;
 use crate::graph::TargetGraph;
+use crate::options::BuildOptions;
 use crate::patterns::PathPatterns;
 use crate::plugin::LOCK_FILE_NAME;
 use crate::recorded::{Dialogue, Question};

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use synth_core::{Artifact, Diagnostic, TargetSpec};
 
-use crate::build::{BuildError, BuildOptions, build};
+use crate::build::{BuildError, build};
 use crate::config::{LoadOptions, Loaded, Pipeline};
+use crate::options::BuildOptions;
 use crate::plugin::PluginOptions;
 use crate::report::{BuildReport, TargetReport, TargetStatus};
 use crate::{FailureStrategy, Registry};

@@ -2,7 +2,6 @@
 //! the schedule run, every target reported.
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -13,15 +12,15 @@ use tokio_util::sync::CancellationToken;
 use crate::Registry;
 use crate::action_graph::ActionGraph;
 use crate::commit::{Declaration, OutputPlace, Outputs};
-use crate::config::{FailureStrategy, Pipeline, SandboxMode};
+use crate::config::{FailureStrategy, Pipeline};
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
 use crate::graph::TargetGraph;
 use crate::index::stamp::wait_for_the_next_tick;
-use crate::index::{self, Built, Earlier, Gathering, Watched};
+use crate::index::{self, Built, Earlier, Gathering};
+use crate::options::BuildOptions;
 use crate::plan_cache::PlanCache;
 use crate::plans::{self, Answer, is_fault_of_kind};
-use crate::plugin::HostProgram;
 use crate::project::Project;
 use crate::repair::{Executed, Repairs};
 use crate::report::{BuildReport, REPORT_VERSION, TargetReport};
@@ -33,57 +32,6 @@ use crate::store::{self, Store};
 use crate::target_report::{milliseconds, target_report};
 use crate::tree::Tree;
 use crate::work::WorkDirectory;
-
-/// How a build is to be done.
-#[derive(Clone)]
-pub struct BuildOptions {
-    /// How many actions run at once; none for as many as there are processors.
-    pub jobs: Option<NonZeroUsize>,
-    /// Whether results and plans of earlier builds are used, and those of this one kept for later
-    /// ones.
-    pub use_cache: bool,
-    /// Targets whose actions are executed, whether their results are known or not. They are kept.
-    pub force: Vec<String>,
-    /// Whether every action is executed once more, and has to leave the same.
-    pub verify_reproducible: bool,
-    /// The store's directory; none for the user's own, see [`default_store_directory`].
-    pub store: Option<PathBuf>,
-    /// How actions are kept to what they declare; none for what the pipeline says.
-    pub sandbox: Option<SandboxMode>,
-    /// The program that is the host of the sandbox, see [`sandbox::serve`](crate::sandbox::serve);
-    /// without one there is none.
-    pub sandbox_host: Option<HostProgram>,
-    /// Ends the build when it is cancelled: processes are asked to end, and given a moment.
-    pub cancel: CancellationToken,
-    /// Ends processes at once when it is cancelled, after `cancel`.
-    pub kill: CancellationToken,
-    /// Is told what happens.
-    pub observer: Arc<dyn Observer>,
-    /// What an earlier build of the same request left behind, which this one continues and
-    /// replaces; none to look at everything, and leave nothing behind.
-    pub earlier: Option<Arc<Earlier>>,
-    /// What was read to know the pipeline and its kinds.
-    pub watched: Watched,
-}
-
-impl Default for BuildOptions {
-    fn default() -> Self {
-        Self {
-            jobs: None,
-            use_cache: true,
-            force: Vec::new(),
-            verify_reproducible: false,
-            store: None,
-            sandbox: None,
-            sandbox_host: None,
-            cancel: CancellationToken::new(),
-            kill: CancellationToken::new(),
-            observer: Arc::new(()),
-            earlier: None,
-            watched: Watched::default(),
-        }
-    }
-}
 
 /// Why a build did not begin.
 #[derive(Clone, Debug)]
@@ -531,12 +479,7 @@ pub(crate) fn open_workshop(
     let logs = state
         .log_directory(build)
         .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?;
-    let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let jobs = if pipeline.parallel_execution {
-        options.jobs.unwrap_or(processors)
-    } else {
-        NonZeroUsize::MIN
-    };
+    let outer = options.outer(pipeline);
     let project = Project::new(pipeline, &directory);
     let in_place = Arc::clone(project.in_place());
     Ok(Arc::new(Workshop {
@@ -553,7 +496,10 @@ pub(crate) fn open_workshop(
         store,
         logs,
         observer: Arc::clone(&options.observer),
-        jobs,
+        jobs: options.jobs(pipeline, outer.as_ref()),
+        memory: options.memory,
+        machine: options.machine.clone(),
+        outer,
         use_cache: options.use_cache,
         force: options.force.iter().cloned().collect(),
         executed,

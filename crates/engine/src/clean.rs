@@ -7,9 +7,10 @@ use std::sync::Arc;
 use synth_core::{Concern, Diagnostic, ProjectPath, TargetSpec};
 
 use crate::Registry;
-use crate::build::{BuildError, BuildOptions, default_store_directory, open_state};
+use crate::build::{BuildError, default_store_directory, open_state};
 use crate::commit::{InPlace, Outputs};
 use crate::config::Pipeline;
+use crate::options::BuildOptions;
 use crate::plans::located;
 use crate::store::Store;
 

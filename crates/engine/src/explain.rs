@@ -9,6 +9,7 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use synth_core::{Action, Input, InputSource};
 
+use crate::history::UsedBefore;
 use crate::key::Key;
 use crate::records::{Records, Sort};
 use crate::tree::{Tree, TreeEntry};
@@ -27,6 +28,10 @@ pub(crate) struct TargetKeys {
     pub(crate) actions: BTreeMap<String, KeyBytes>,
     /// By action: how long it took when it was executed last, in milliseconds.
     pub(crate) durations: BTreeMap<String, u64>,
+    /// By action: what it used then. Written behind the rest, where records of before there was any
+    /// end.
+    #[serde(skip)]
+    pub(crate) used: BTreeMap<String, UsedBefore>,
 }
 
 /// A key as Protocol Buffers messages (proto3, "Encoding").
@@ -58,15 +63,28 @@ impl KeyBytes {
 impl TargetKeys {
     /// What was kept of a target; nothing where that can't be read.
     pub(crate) fn read(records: &Records, target: &str) -> Self {
-        let read = || postcard::from_bytes(&records.get(Sort::Keys, target)?).ok();
-        read().unwrap_or_default()
+        let record = records.get(Sort::Keys, target);
+        record
+            .and_then(|record| Self::decode(&record))
+            .unwrap_or_default()
+    }
+
+    fn decode(record: &[u8]) -> Option<Self> {
+        let (mut keys, rest): (Self, _) = postcard::take_from_bytes(record).ok()?;
+        keys.used = postcard::from_bytes(rest).unwrap_or_default();
+        Some(keys)
+    }
+
+    fn encode(&self) -> Option<Vec<u8>> {
+        let record = postcard::to_allocvec(self).ok()?;
+        postcard::to_extend(&self.used, record).ok()
     }
 
     /// Keeps those of several targets for the next build, which says less when they can't be kept.
     pub(crate) fn keep(all: &[Self], records: &Records) {
         let encoded: Vec<(&str, Vec<u8>)> = all
             .iter()
-            .filter_map(|keys| Some((keys.target.as_str(), postcard::to_allocvec(keys).ok()?)))
+            .filter_map(|keys| Some((keys.target.as_str(), keys.encode()?)))
             .filter(|(target, keys)| records.get(Sort::Keys, target).as_ref() != Some(keys))
             .collect();
         let encoded = encoded.iter();
@@ -323,5 +341,33 @@ fn cut(text: &str) -> String {
     match text.char_indices().nth(MOST_CHARACTERS) {
         Some((end, _)) => format!("{}..", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_before_there_was_usage_is_read() {
+        let before = TargetKeys {
+            target: "a".to_owned(),
+            actions: [("run".to_owned(), KeyBytes::default())].into(),
+            durations: [("run".to_owned(), 7)].into(),
+            ..TargetKeys::default()
+        };
+        let record = postcard::to_allocvec(&before).unwrap();
+        assert_eq!(TargetKeys::decode(&record), Some(before.clone()));
+        let used = UsedBefore {
+            cpu_ms: 300,
+            wall_ms: 200,
+            peak_memory_bytes: 1 << 33,
+        };
+        let now = TargetKeys {
+            used: [("run".to_owned(), used)].into(),
+            ..before
+        };
+        let record = now.encode().unwrap();
+        assert_eq!(TargetKeys::decode(&record), Some(now));
     }
 }

@@ -4,6 +4,7 @@
 
 mod action_graph;
 mod action_job;
+mod admission;
 mod affected;
 mod api;
 mod batches;
@@ -18,13 +19,18 @@ mod executor;
 mod explain;
 mod exports;
 mod foresight;
+mod gate;
 mod graph;
 mod guard;
+mod history;
 mod index;
 mod inputs;
+mod jobserver;
 mod key;
 mod kind;
 mod lookup;
+mod machine;
+mod options;
 mod outlook;
 mod patterns;
 mod plan_cache;
@@ -50,7 +56,7 @@ mod work;
 
 pub use affected::affected;
 pub use api::{BuildManager, BuildOrchestrator, BuildResult, orchestrate_build_pipeline};
-pub use build::{BuildError, BuildOptions, build, default_store_directory, plan_pipeline};
+pub use build::{BuildError, build, default_store_directory, plan_pipeline};
 pub use check::{CheckReport, ToolCheck, check};
 pub use clean::clean;
 pub use config::{
@@ -62,6 +68,8 @@ pub use executor::handover;
 pub use graph::{GraphError, TargetGraph};
 pub use index::{BuildRequest, Earlier, Watched};
 pub use kind::Kind;
+pub use machine::Machine;
+pub use options::BuildOptions;
 pub use outlook::{Explanation, Outlook, explain};
 pub use plans::validate;
 pub use project::Project;

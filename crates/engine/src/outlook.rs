@@ -8,9 +8,7 @@ use synth_core::{Action, Diagnostic, Plan, TargetSpec};
 
 use crate::Registry;
 use crate::action_graph::ActionGraph;
-use crate::build::{
-    BuildError, BuildOptions, build_name, open_state, open_workshop, plan_all, unusable,
-};
+use crate::build::{BuildError, build_name, open_state, open_workshop, plan_all, unusable};
 use crate::commit::Exports;
 use crate::config::Pipeline;
 use crate::explain::TargetKeys;
@@ -19,6 +17,7 @@ use crate::graph::TargetGraph;
 use crate::inputs::{Available, input_tree};
 use crate::kind::Kind;
 use crate::lookup::look_up;
+use crate::options::BuildOptions;
 use crate::repair::Executed;
 use crate::schedule::{PlannedTarget, Workshop};
 use crate::tree::Tree;

@@ -111,6 +111,13 @@ pub struct ActionReport {
     pub reasons: Vec<String>,
     /// How long it took in this build, in milliseconds.
     pub duration_ms: u64,
+    /// The processor time of its processes, in milliseconds; none when it was not executed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+    /// The most memory that one of its processes had, in bytes; none when it was not executed, or
+    /// when that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
     /// The digest of the action, its name in the cache; none when it was not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,

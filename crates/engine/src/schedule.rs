@@ -1,26 +1,31 @@
 //! Drives the action graph to its end: hands actions to the executor, at most so many at once,
 //! and answers each that ends. Knows no processes and writes no reports.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use synth_core::{Diagnostic, Digest, Plan, TargetSpec};
+use synth_core::{Diagnostic, Digest, Jobserver, Plan, TargetSpec};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::action_graph::{ActionGraph, ActionIndex, ActionState, TargetState};
 use crate::action_job::ActionJob;
+use crate::admission::Need;
 use crate::commit::{Commit, CommitError, Exports, OutputPlace, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
 use crate::event::{Event, Observer};
-use crate::executor::LocalExecutor;
+use crate::executor::{LocalExecutor, Usage};
 use crate::explain::{KeyBytes, TargetKeys};
 use crate::exports::exported_tree;
+use crate::gate::{self, Gate};
+use crate::history::{History, UsedBefore};
 use crate::inputs::Available;
+use crate::jobserver::{Outer, Pool, Share};
 use crate::kind::Kind;
+use crate::machine::{Machine, Pressure};
 use crate::plans::Answer;
 use crate::project::Project;
 use crate::recorded::Dialogue;
@@ -33,9 +38,6 @@ use crate::store::{CachedAction, Store};
 use crate::target_report::milliseconds;
 use crate::tree::Tree;
 
-/// What an action is taken to last that was never executed.
-const UNKNOWN_DURATION_MS: u64 = 1000;
-
 /// What a build works with, whatever it builds.
 pub(crate) struct Workshop {
     pub(crate) project: Arc<Project>,
@@ -47,6 +49,11 @@ pub(crate) struct Workshop {
     pub(crate) logs: PathBuf,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) jobs: NonZeroUsize,
+    /// What actions may use together, in bytes; none for what is there when the build begins.
+    pub(crate) memory: Option<u64>,
+    pub(crate) machine: Machine,
+    /// The jobserver of whoever has started synth.
+    pub(crate) outer: Option<Outer>,
     /// Whether results are looked up and kept.
     pub(crate) use_cache: bool,
     /// The targets whose results are not looked up.
@@ -112,6 +119,8 @@ impl PlannedTarget {
 pub(crate) struct ActionRecord {
     pub(crate) digest: Option<Digest>,
     pub(crate) duration: Duration,
+    /// What its execution has used, if it was executed.
+    pub(crate) usage: Option<Usage>,
     pub(crate) log: Option<PathBuf>,
     pub(crate) exit_code: Option<i32>,
     pub(crate) diagnostics: Vec<Diagnostic>,
@@ -146,12 +155,12 @@ pub(crate) struct Schedule<'a> {
     pub(crate) actions: Vec<ActionRecord>,
     pub(crate) records: Vec<TargetRecord>,
     workshop: Arc<Workshop>,
-    /// By target and action: how long it took the last time, in milliseconds.
-    expected: HashMap<(usize, String), u64>,
+    history: History,
     /// Ends what is running: cancelled with the user's own, or when a failure stops all.
     stop: CancellationToken,
     running: JoinSet<Done>,
-    busy_slots: usize,
+    /// How many of them put outputs in place.
+    commits: usize,
     finished: BTreeSet<usize>,
     on_target: &'a mut dyn FnMut(&Finished<'_>),
 }
@@ -184,42 +193,37 @@ impl<'a> Schedule<'a> {
             actions: vec![ActionRecord::default(); graph.len()],
             records: vec![TargetRecord::default(); targets.len()],
             graph,
-            expected: HashMap::new(),
+            history: History::default(),
             stop: workshop.cancel.child_token(),
             workshop,
             running: JoinSet::new(),
-            busy_slots: 0,
+            commits: 0,
             finished: BTreeSet::new(),
             on_target,
         }
     }
 
-    /// How long actions took when they were executed last.
-    fn expect_durations(&mut self) {
+    /// Reads what earlier builds know of the actions.
+    fn look_back(&mut self) {
         for (index, planned) in self.targets.iter().enumerate() {
-            if self.graph.actions_of(index).is_empty() {
-                continue;
+            if !self.graph.actions_of(index).is_empty() {
+                let records = self.workshop.state.records();
+                let keys = TargetKeys::read(records, &planned.spec.name);
+                self.history.add(index, keys);
             }
-            let records = self.workshop.state.records();
-            let keys = TargetKeys::read(records, &planned.spec.name);
-            let durations = keys.durations.into_iter();
-            let durations = durations.map(|(id, took)| ((index, id), took));
-            self.expected.extend(durations);
         }
         // One at a time, they are done in the order of the file.
         if self.workshop.jobs > NonZeroUsize::MIN {
-            let expected = &self.expected;
-            self.graph.expect(|node| {
-                let known = expected.get(&(node.target, node.action.id.clone()));
-                known.copied().unwrap_or(UNKNOWN_DURATION_MS)
-            });
+            let history = &self.history;
+            self.graph
+                .expect(|node| history.expected_ms(node.target, &node.action.id));
         }
     }
 
     /// Runs everything to its end. Gives what went wrong in synth itself.
     pub(crate) async fn run(&mut self) -> Vec<Diagnostic> {
         let mut faults = Vec::new();
-        self.expect_durations();
+        self.look_back();
         for (index, planned) in self.targets.iter().enumerate() {
             if planned.is_lost() {
                 self.graph.target_transition(index, TargetState::Failed);
@@ -234,13 +238,21 @@ impl<'a> Schedule<'a> {
         }
         self.graph.prove_empty_targets();
         self.settle_targets();
+        let mut gate = self.gate();
         loop {
-            self.start_ready();
-            let Some(done) = self.running.join_next().await else {
+            self.start_ready(&mut gate);
+            let done = tokio::select! {
+                done = self.running.join_next() => done,
+                () = gate.opened(), if gate.is_closed() => continue,
+            };
+            let Some(done) = done else {
                 break;
             };
             match done {
-                Ok(Done::Action(index, record, state)) => self.action_done(index, *record, state),
+                Ok(Done::Action(index, record, state)) => {
+                    gate.end(index);
+                    self.action_done(index, *record, state);
+                }
                 Ok(Done::Commit(targets, result)) => self.commit_done(&targets, *result),
                 // A task of the engine's own that panicked: nothing can be relied on any more.
                 Err(error) => {
@@ -261,29 +273,44 @@ impl<'a> Schedule<'a> {
         faults
     }
 
-    fn start_ready(&mut self) {
+    fn start_ready(&mut self, gate: &mut Gate) {
+        gate.set_commits(self.commits);
         while !self.stop.is_cancelled() {
-            let Some(index) = self.graph.next_ready() else {
-                break;
+            let Some(index) = gate.next(&self.graph, |index| self.need(index)) else {
+                return;
             };
-            // The next one waits until it fits; one that never fits runs alone.
-            let slots = self.slots(index);
-            let fits = self.busy_slots + slots <= self.workshop.jobs.get();
-            if !fits && !self.running.is_empty() {
-                break;
-            }
-            self.busy_slots += slots;
-            self.start(index);
+            let style = self.graph.node(index).action.resources.jobserver;
+            let share = gate.start(index, self.need(index), style);
+            self.start(index, share);
         }
+        gate.shut();
     }
 
-    /// How many of the build's slots an action takes: one for each processor it keeps busy.
-    fn slots(&self, index: ActionIndex) -> usize {
-        let millis = self.graph.node(index).action.resources.cpu_millis;
-        usize::try_from(millis.div_ceil(1000)).map_or(1, |slots| slots.max(1))
+    /// What an action takes while it runs.
+    fn need(&self, index: ActionIndex) -> Need {
+        let node = self.graph.node(index);
+        let used = self.history.used(node.target, &node.action.id);
+        gate::need(node.action.resources, used, self.workshop.jobs.get())
     }
 
-    fn start(&mut self, index: ActionIndex) {
+    /// What lets actions start, as many at once as the machine has room for.
+    fn gate(&self) -> Gate {
+        let workshop = &self.workshop;
+        let (jobs, machine) = (workshop.jobs.get(), &workshop.machine);
+        let memory = workshop.memory.or_else(|| machine.available_memory());
+        let mut nodes = self.graph.nodes();
+        let shares = nodes.any(|node| node.action.resources.jobserver != Jobserver::None);
+        // Where there can be none, actions go without.
+        let pool = match &workshop.outer {
+            Some(outer) => Pool::of_outer(outer, jobs).ok(),
+            None if shares => Pool::own(jobs).ok(),
+            None => None,
+        };
+        let memory = memory.unwrap_or(u64::MAX);
+        Gate::new(Need { jobs, memory }, Pressure::new(machine.clone()), pool)
+    }
+
+    fn start(&mut self, index: ActionIndex, jobserver: Option<Arc<Share>>) {
         self.graph.transition(index, ActionState::Running);
         let target = self.graph.node(index).target;
         self.records[target]
@@ -297,6 +324,7 @@ impl<'a> Schedule<'a> {
             target: planned.spec.name.clone(),
             kind: Arc::clone(&planned.kind),
             available,
+            jobserver,
             stop: self.stop.clone(),
         };
         self.running.spawn(async move {
@@ -335,7 +363,6 @@ impl<'a> Schedule<'a> {
     }
 
     fn action_done(&mut self, index: ActionIndex, record: ActionRecord, state: ActionState) {
-        self.busy_slots -= self.slots(index);
         let node = self.graph.node(index);
         self.workshop.observer.notify(&Event::ActionFinished {
             target: self.targets[node.target].spec.name.clone(),
@@ -427,10 +454,10 @@ impl<'a> Schedule<'a> {
                 })
             })
             .collect();
-        // It counts as one that runs, so that one at a time is one at a time.
-        self.busy_slots += 1;
         let workshop = Arc::clone(&self.workshop);
         let keys: Vec<TargetKeys> = indices.iter().map(|index| self.keys(*index)).collect();
+        // It counts as one that runs, so that one at a time is one at a time.
+        self.commits += 1;
         self.running.spawn_blocking(move || {
             let committed = workshop.outputs.commit(&targets);
             if committed.is_ok() {
@@ -447,24 +474,28 @@ impl<'a> Schedule<'a> {
             let id = self.graph.node(*index).action.id.clone();
             Some((id, self.actions[*index].key.clone()?))
         });
-        let executed = actions_of.iter().filter_map(|index| {
-            let node = self.graph.node(*index);
-            let took = milliseconds(self.actions[*index].duration);
-            let id = node.action.id.clone();
-            match node.state {
-                ActionState::Executed => Some((id, took)),
-                _ => Some((id.clone(), *self.expected.get(&(target, id))?)),
-            }
-        });
-        TargetKeys {
+        let mut record = TargetKeys {
             target: self.targets[target].spec.name.clone(),
             actions: keys.collect(),
-            durations: executed.collect(),
+            ..TargetKeys::default()
+        };
+        for index in actions_of {
+            let node = self.graph.node(*index);
+            let action = &self.actions[*index];
+            let ran = (node.state == ActionState::Executed).then(|| {
+                (
+                    milliseconds(action.duration),
+                    action.usage.map(UsedBefore::of),
+                )
+            });
+            self.history
+                .write(target, &node.action.id, ran, &mut record);
         }
+        record
     }
 
     fn commit_done(&mut self, indices: &[usize], result: Result<Vec<Commit>, CommitError>) {
-        self.busy_slots -= 1;
+        self.commits -= 1;
         match result {
             Ok(written) => {
                 for (index, commit) in indices.iter().zip(written) {

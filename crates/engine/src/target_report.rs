@@ -41,6 +41,11 @@ pub(crate) fn target_report(
             status: action_status(node.state),
             reasons: record.reasons.clone(),
             duration_ms: milliseconds(record.duration),
+            cpu_ms: record.usage.map(|usage| milliseconds(usage.cpu)),
+            peak_memory_bytes: record
+                .usage
+                .map(|usage| usage.peak_memory_bytes)
+                .filter(|bytes| *bytes > 0),
             digest: record.digest.as_ref().map(|digest| digest.sha256.clone()),
             exit_code: record.exit_code,
             log: log.map(|log| relative(log, &pipeline.root)),

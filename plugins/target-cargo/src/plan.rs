@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use synth_core::{
-    Action, Diagnostic, InlineFile, InputSource, Native, Phase, Plan, PlanContext, ProjectPath,
-    Resources, TargetSpec,
+    Action, Diagnostic, InlineFile, InputSource, Jobserver, Native, Phase, Plan, PlanContext,
+    ProjectPath, TargetSpec,
 };
 
 use crate::invocation::{Invocation, SOURCE, VENDOR, WRAPPER, WRAPPER_TEXT};
@@ -35,12 +35,6 @@ const INSTALL_VARIABLES: [&str; 18] = [
     "all_proxy",
     "no_proxy",
 ];
-
-/// Cargo keeps every processor busy: two of its kind at once only slow each other down.
-const PROCESSORS: Resources = Resources {
-    cpu_millis: 4000,
-    memory_bytes: 0,
-};
 
 /// The plan of a target without problems.
 ///
@@ -233,8 +227,8 @@ impl Steps<'_> {
             let name = need.clone();
             action = action.input(format!("needs/{need}"), InputSource::Target { name });
         }
-        action.resources = PROCESSORS;
-        self.with_tools(action)
+        // Cargo keeps every processor busy that it is left.
+        self.with_tools(action.with_jobserver(Jobserver::Descriptors))
     }
 
     fn with_tools(&self, action: Action) -> Action {

@@ -8,6 +8,7 @@ mod patterns;
 mod plan;
 mod programs;
 mod recipe;
+mod resources;
 mod settings;
 
 use semver::Version;

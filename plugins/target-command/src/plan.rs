@@ -6,6 +6,7 @@ use synth_core::{
 
 use crate::programs::{self, Program};
 use crate::recipe::Recipe;
+use crate::resources;
 use crate::settings::Settings;
 
 /// The kind of the artifacts.
@@ -48,6 +49,7 @@ pub(crate) fn plan(
         action = action.input(format!("needs/{name}"), needed);
     }
     action = tools.into_iter().fold(action, Action::tool);
+    action.resources = resources::of(recipe);
     if settings.network {
         action = action.with_network();
     }

@@ -6,6 +6,7 @@ use synth_core::{
 
 use crate::patterns;
 use crate::programs::{self, Program};
+use crate::resources;
 use crate::settings::Settings;
 
 /// The shell that a script is given to.
@@ -47,6 +48,7 @@ pub(crate) fn read(target: &TargetSpec, context: &dyn PlanContext) -> Reading {
     let mut problems = pattern_problems(&settings);
     let patterns_are_sound = problems.is_empty();
     problems.extend(other_problems(target, &settings));
+    problems.extend(resources::problems(&settings));
     let (argv, program) = match argv(target, &settings) {
         Ok((argv, program)) => (argv, Some(program)),
         Err(found) => {

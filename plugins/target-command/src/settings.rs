@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::resources::{JobserverSetting, ResourceSettings};
+
 /// Settings of a command.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +61,14 @@ pub(crate) struct Settings {
     /// Whether the command uses the network.
     #[serde(default)]
     pub(crate) network: bool,
+
+    /// What the command needs of the machine: `{ cpus = 2, memory = "4 GiB" }`.
+    pub(crate) resources: Option<ResourceSettings>,
+
+    /// Whether make, Cargo and other programs of the command share the jobs of the build (`-j`) with
+    /// all others: `true`, or `"named_pipe"` for Ninja. Then make does several things at once by itself.
+    /// `false` unless the command is `cargo`.
+    pub(crate) jobserver: Option<JobserverSetting>,
 
     /// After how many seconds the command is ended; 3600 unless said otherwise.
     #[schemars(range(min = 1))]

@@ -187,3 +187,49 @@ fn scratch_is_no_input_and_may_be_left() -> Result<(), Failed> {
     ");
     Ok(())
 }
+
+#[test]
+fn what_it_needs_of_the_machine_is_in_the_plan() -> Result<(), Failed> {
+    let plain = || target("src");
+    let resources = json!({ "cpus": 2, "memory": "4 GiB" });
+    let mut shown = String::new();
+    for target in [
+        plain().setting("command", vec!["make"]),
+        plain().setting("command", vec!["cargo", "build"]),
+        plain()
+            .setting("script", "cargo build")
+            .setting("tools", vec!["cargo"]),
+        plain()
+            .setting("command", vec!["make"])
+            .setting("resources", resources),
+        plain()
+            .setting("command", vec!["make"])
+            .setting("jobserver", true),
+        plain()
+            .setting("command", vec!["make"])
+            .setting("jobserver", "named_pipe"),
+        plain()
+            .setting("command", vec!["cargo"])
+            .setting("jobserver", false),
+    ] {
+        let plan = pipeline(target).plan_text()?;
+        let line = |word: &str| {
+            let mut lines = plan.lines().map(str::trim);
+            lines
+                .find(|line| line.starts_with(word))
+                .unwrap_or("nothing")
+                .to_owned()
+        };
+        shown += &format!("{}: {}\n", line("exec "), line("resources "));
+    }
+    assert_snapshot!(shown, @r#"
+    exec make: nothing
+    exec cargo build: resources jobserver by descriptors
+    exec sh -euc "cargo build": nothing
+    exec make: resources 2000 thousandths of a processor, 4294967296 bytes
+    exec make: resources jobserver by descriptors
+    exec make: resources jobserver by named pipe
+    exec cargo: nothing
+    "#);
+    Ok(())
+}

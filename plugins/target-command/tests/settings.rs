@@ -318,3 +318,33 @@ fn scratch_is_patterns_below_the_sources_and_few() {
         name directories, or use `*`
     ");
 }
+
+#[test]
+fn what_it_needs_of_the_machine_is_a_number_of_something() {
+    let resources = |value| sound().setting("resources", value);
+    let snapshot = problems([
+        resources(json!({})),
+        resources(json!({ "cpus": 2, "memory": "4 GiB" })),
+        resources(json!({ "memory": "1.5GB" })),
+        resources(json!({ "cpus": 0 })),
+        resources(json!({ "memory": "much" })),
+        resources(json!({ "memory": "0 MB", "cpus": 0 })),
+        sound().setting("jobserver", true),
+        sound().setting("jobserver", "named_pipe"),
+    ]);
+    assert_snapshot!(snapshot, @"
+    nothing
+    nothing
+    nothing
+    error command.resources.cpus at `resources.cpus`: `cpus` of `resources` is 0
+        say 1 or more, or leave it out: then it is learned
+    error command.resources.memory at `resources.memory`: `memory` of `resources` is no size: `much`
+        write a number and a unit, like `4 GiB` or `500 MB`
+    error command.resources.cpus at `resources.cpus`: `cpus` of `resources` is 0
+        say 1 or more, or leave it out: then it is learned
+    error command.resources.memory at `resources.memory`: `memory` of `resources` is no size: `0 MB`
+        write a number and a unit, like `4 GiB` or `500 MB`
+    nothing
+    nothing
+    ");
+}

@@ -161,6 +161,13 @@ fn loads(arguments: &BuildArguments) -> bool {
     }
 }
 
+/// What tells of the jobserver of a make that runs synth, or of a Cargo whose build script does.
+fn make_flags() -> Option<std::ffi::OsString> {
+    ["MAKEFLAGS", "CARGO_MAKEFLAGS"]
+        .into_iter()
+        .find_map(std::env::var_os)
+}
+
 fn sandbox_mode(argument: SandboxArgument) -> SandboxMode {
     match argument {
         SandboxArgument::Strict => SandboxMode::Strict,
@@ -195,6 +202,8 @@ async fn build(
         })?;
     let options = BuildOptions {
         jobs: arguments.jobs,
+        memory: arguments.memory,
+        make_flags: make_flags(),
         use_cache: !arguments.no_cache,
         force: forced(arguments, pipeline),
         verify_reproducible: arguments.verify_reproducible,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::tools::digest;
 use crate::{
-    Action, ActionKind, Input, InputSource, Network, OutputKind, Plan, Resources, Retry,
+    Action, ActionKind, Input, InputSource, Jobserver, Network, OutputKind, Plan, Resources, Retry,
     SourceFiles,
 };
 
@@ -133,13 +133,7 @@ fn action_block(action: &Action, lines: &mut Lines) {
         lines.add("  ", "network allowed");
     }
     if action.resources != Resources::default() {
-        let Resources {
-            cpu_millis,
-            memory_bytes,
-        } = action.resources;
-        let text =
-            format!("resources {cpu_millis} thousandths of a processor, {memory_bytes} bytes");
-        lines.add("  ", text);
+        lines.add("  ", resources(&action.resources));
     }
     if let Some(seconds) = action.timeout_seconds {
         lines.add("  ", format!("timeout {seconds} s"));
@@ -147,6 +141,27 @@ fn action_block(action: &Action, lines: &mut Lines) {
     if action.retry != Retry::default() {
         lines.add("  ", format!("attempts {}", action.retry.attempts));
     }
+}
+
+fn resources(resources: &Resources) -> String {
+    let Resources {
+        cpu_millis,
+        memory_bytes,
+        jobserver,
+    } = resources;
+    let mut parts = Vec::new();
+    if *cpu_millis != 0 {
+        parts.push(format!("{cpu_millis} thousandths of a processor"));
+    }
+    if *memory_bytes != 0 {
+        parts.push(format!("{memory_bytes} bytes"));
+    }
+    match jobserver {
+        Jobserver::None => {}
+        Jobserver::Descriptors => parts.push("jobserver by descriptors".to_owned()),
+        Jobserver::NamedPipe => parts.push("jobserver by named pipe".to_owned()),
+    }
+    format!("resources {}", parts.join(", "))
 }
 
 fn input_lines(input: &Input, lines: &mut Lines) {

@@ -254,6 +254,7 @@ fn plan() -> Plan {
         .tool(tool())
         .with_network()
         .timeout_seconds(60);
+    let compile = with_one_processor(compile);
     let mut native = Native::new("pack").parameters(json!({ "level": 9 }));
     native.pass_environment = vec!["TOKEN".into()];
     let mut pack = Action::new("pack", Phase::Assemble, "pack", native)
@@ -263,6 +264,7 @@ fn plan() -> Plan {
     pack.resources = Resources {
         cpu_millis: 500,
         memory_bytes: 1 << 30,
+        ..Resources::default()
     };
     pack.retry = Retry { attempts: 3 };
     let mut plan = Plan::default()
@@ -273,7 +275,8 @@ fn plan() -> Plan {
         .in_place();
     for (index, phase) in phases().into_iter().enumerate() {
         let function = Native::new("nothing");
-        plan = plan.action(Action::new(index.to_string(), phase, "a phase", function));
+        let action = Action::new(index.to_string(), phase, "a phase", function);
+        plan = plan.action(with_one_processor(action));
     }
     plan.artifacts.push(ArtifactRule {
         kind: "greet.all".into(),
@@ -281,6 +284,11 @@ fn plan() -> Plan {
     });
     plan.warnings = diagnostics();
     plan
+}
+
+fn with_one_processor(mut action: Action) -> Action {
+    action.resources.cpu_millis = 1000;
+    action
 }
 
 fn phases() -> [Phase; 11] {

@@ -9,7 +9,8 @@ use synth_core::{Action, ActionKind, Network};
 
 use super::Stop;
 use super::environment::{Directories, passed_on};
-use super::process::{self, Command, End};
+use super::process::{self, Command, Finished};
+use crate::jobserver::Share;
 use crate::sandbox::{Needs, Request, Root, Sandbox, Text, View};
 
 /// Where an action's processes run.
@@ -21,6 +22,8 @@ pub(super) struct Place<'a> {
     pub(super) also_in_place: bool,
     /// The name of its inputs, where they are in memory.
     pub(super) inputs: Option<&'a str>,
+    /// Where its processes take further jobs from.
+    pub(super) jobserver: Option<&'a Share>,
 }
 
 impl Place<'_> {
@@ -63,13 +66,13 @@ impl Place<'_> {
         passed: &[(String, OsString)],
         deadline: Instant,
         stop: &Stop,
-    ) -> io::Result<End> {
+    ) -> io::Result<Finished> {
         let (client, view) = if let Some(client) = self.sandbox.client() {
             (client, self.view(action, passed))
         } else if let Some(client) = self.sandbox.open() {
             (client, View::default())
         } else {
-            return process::run(command, deadline, stop).await;
+            return process::run(command, self.jobserver, deadline, stop).await;
         };
         let request = Request {
             root: Root::Host,
@@ -88,9 +91,10 @@ impl Place<'_> {
                 .iter()
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
+            jobserver: self.jobserver.map(|share| share.terms),
         };
         let streams = command.streams()?;
-        let finished = client.run(&request, streams, deadline, stop).await?;
-        Ok(finished.end)
+        let ends = self.jobserver.map(|share| &share.ends);
+        client.run(&request, streams, ends, deadline, stop).await
     }
 }

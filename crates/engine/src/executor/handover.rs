@@ -55,11 +55,11 @@ pub async fn handover(
         cancel: cancel.clone(),
         ..Stop::default()
     };
-    let end = process::run(&command, Instant::now() + TIMEOUT, &stop)
+    let finished = process::run(&command, None, Instant::now() + TIMEOUT, &stop)
         .await
         .map_err(|error| failed(error.to_string()))?;
     let said = log_tail(log.path(), OUTPUT_BYTES);
-    match end {
+    match finished.end {
         End::Exited(0) => Ok(said),
         _ => Err(failed(said.trim().to_owned())),
     }

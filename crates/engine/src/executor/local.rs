@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use synth_core::{Action, ActionKind, Diagnostic, Exec};
 
@@ -37,7 +37,7 @@ impl LocalExecutor {
         let timeout = execution
             .action
             .timeout_seconds
-            .map_or(DEFAULT_TIMEOUT, std::time::Duration::from_secs);
+            .map_or(DEFAULT_TIMEOUT, Duration::from_secs);
         // A time so far away that a clock does not reach it is none.
         let deadline = started
             .checked_add(timeout)
@@ -129,7 +129,7 @@ impl LocalExecutor {
         Ok(CachedAction {
             outputs,
             outcome,
-            duration: std::time::Duration::ZERO,
+            duration: Duration::ZERO,
         })
     }
 
@@ -207,6 +207,7 @@ async fn run_exec(
         directory: &layout.directory,
         also_in_place: false,
         inputs: layout.memory(),
+        jobserver: execution.jobserver.as_deref(),
     };
     let directories = place.directories();
     let passed: Vec<_> = passed_on(&exec.pass_environment, std::env::vars_os()).collect();
@@ -224,9 +225,10 @@ async fn run_exec(
         standard_output: None,
         standard_input: None,
     };
+    let started = Instant::now();
     let running = place.run(action, &command, &passed, deadline, &execution.stop);
-    let (end, _) = log_limit::kept_short(&command.log, running).await;
-    let end = end.map_err(|error| {
+    let (finished, _) = log_limit::kept_short(&command.log, running).await;
+    let finished = finished.map_err(|error| {
         if error
             .get_ref()
             .is_some_and(|cause| cause.is::<NotStacked>())
@@ -235,7 +237,9 @@ async fn run_exec(
         }
         Ended::failed(not_started(action, &command.program, &error)).into()
     })?;
-    let ended = match end {
+    execution.meter.process(&finished);
+    execution.meter.ran(started.elapsed(), Duration::ZERO);
+    let ended = match finished.end {
         End::Exited(0) => return Ok(()),
         End::Cancelled => Ended::Cancelled,
         End::Exited(code) => Ended::Failed {
@@ -298,6 +302,7 @@ async fn with_reads(execution: &Execution, directory: &Path, ended: Ended) -> En
                 directory: &directory,
                 also_in_place: false,
                 inputs: None,
+                jobserver: None,
             };
             let log = super::log_tail(&log, undeclared::LOG_BYTES);
             Ok(look_for_reads(

@@ -12,6 +12,7 @@ mod native;
 mod outputs;
 pub(crate) mod process;
 mod undeclared;
+mod usage;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -22,6 +23,7 @@ use std::time::Duration;
 use synth_core::{Action, Diagnostic};
 use tokio_util::sync::CancellationToken;
 
+use crate::jobserver::Share;
 use crate::kind::Kind;
 use crate::sandbox::Sandbox;
 use crate::store::CachedAction;
@@ -29,6 +31,7 @@ use crate::tree::Tree;
 
 pub use handover::handover;
 pub(crate) use local::LocalExecutor;
+pub(crate) use usage::{Meter, Usage};
 
 /// An action with all that it needs to run.
 pub(crate) struct Execution {
@@ -41,6 +44,10 @@ pub(crate) struct Execution {
     pub(crate) sandbox: Arc<Sandbox>,
     /// Told what a native action is at.
     pub(crate) progress: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Is told what it uses.
+    pub(crate) meter: Arc<Meter>,
+    /// Where its processes take further jobs from.
+    pub(crate) jobserver: Option<Arc<Share>>,
 }
 
 /// How an execution is stopped from outside.

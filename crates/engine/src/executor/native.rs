@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use synth_core::{Action, Diagnostic, Native, NativeOutcome, Process, ProcessOutcome, RunContext};
 use tokio::runtime::Handle;
@@ -13,7 +13,8 @@ use super::confined::Place;
 use super::environment::{Directories, environment, passed_on};
 use super::line_log::LineLog;
 use super::process::{Command, End};
-use super::{Ended, Execution, local, log_limit};
+use super::{Ended, Execution, Meter, local, log_limit};
+use crate::jobserver::Share;
 use crate::kind::Kind;
 use crate::sandbox::Sandbox;
 
@@ -37,6 +38,8 @@ pub(crate) async fn run(
         log_path: execution.log.clone(),
         stop: execution.stop.clone(),
         progress: Arc::clone(&execution.progress),
+        meter: Arc::clone(&execution.meter),
+        jobserver: execution.jobserver.clone(),
         deadline,
         runtime: Handle::current(),
         interrupted: Cell::new(None),
@@ -60,6 +63,8 @@ struct Context {
     log_path: PathBuf,
     stop: super::Stop,
     progress: Arc<dyn Fn(&str) + Send + Sync>,
+    meter: Arc<Meter>,
+    jobserver: Option<Arc<Share>>,
     deadline: Instant,
     runtime: Handle,
     /// How a process of this action was ended from outside, if one was.
@@ -68,7 +73,10 @@ struct Context {
 
 impl Context {
     fn call(self, kind: &Kind) -> Result<NativeOutcome, Ended> {
+        let (started, cpu) = (Instant::now(), cpu_of_this_thread());
         let result = kind.run(&self.native, &self);
+        let cpu = cpu_of_this_thread().saturating_sub(cpu);
+        self.meter.ran(started.elapsed(), cpu);
         if self.stop.cancel.is_cancelled() {
             return Err(Ended::Cancelled);
         }
@@ -94,6 +102,13 @@ impl Context {
             Err(diagnostics) => Err(failed(diagnostics)),
         }
     }
+}
+
+/// The processor time that this thread has used. That of other threads which a function starts, and of
+/// a plugin's own process, is not seen.
+fn cpu_of_this_thread() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 impl RunContext for Context {
@@ -141,6 +156,7 @@ impl RunContext for Context {
             directory: &self.directory,
             also_in_place: true,
             inputs: None,
+            jobserver: self.jobserver.as_deref(),
         };
         let command = Command {
             program: local::program(&self.action, &process.argv, &self.directories.root)?,
@@ -159,13 +175,14 @@ impl RunContext for Context {
         let log_start = std::fs::metadata(&self.log_path).map_or(0, |metadata| metadata.len());
         let running = place.run(&self.action, &command, &passed, self.deadline, &self.stop);
         let short = log_limit::kept_short(&self.log_path, running);
-        let (end, cut) = self.runtime.block_on(short);
-        let end =
-            end.map_err(|error| local::not_started(&self.action, &command.program, &error))?;
-        let exit_code = match end {
+        let (finished, cut) = self.runtime.block_on(short);
+        let finished =
+            finished.map_err(|error| local::not_started(&self.action, &command.program, &error))?;
+        self.meter.process(&finished);
+        let exit_code = match finished.end {
             End::Exited(code) => Some(code),
             End::Signalled(_) => None,
-            End::TimedOut | End::Cancelled => {
+            end @ (End::TimedOut | End::Cancelled) => {
                 self.interrupted.set(Some(end));
                 return Err(Diagnostic::error(
                     "execute.interrupted",

@@ -10,8 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::Stop;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+
+use command_fds::CommandFdExt;
+use wait4::{ResUse, Wait4};
+
+use super::Stop;
+use crate::jobserver::Share;
 
 /// How long a process has to end after SIGTERM, before SIGKILL.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
@@ -45,6 +50,17 @@ pub enum End {
     Cancelled,
 }
 
+/// How an action's process ended, and what it has used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// How its program ended.
+    pub end: End,
+    /// Of all its processes.
+    pub cpu: Duration,
+    /// Of the largest of its processes; 0 when not known.
+    pub peak_memory_bytes: u64,
+}
+
 impl End {
     fn of(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {
@@ -75,9 +91,19 @@ impl Command {
 }
 
 /// Runs a process to its end, to `deadline`, or until it is cancelled.
-pub(crate) async fn run(command: &Command, deadline: Instant, stop: &Stop) -> io::Result<End> {
+pub(crate) async fn run(
+    command: &Command,
+    jobserver: Option<&Share>,
+    deadline: Instant,
+    stop: &Stop,
+) -> io::Result<Finished> {
     let [input, output, errors] = command.streams()?;
-    let child = tokio::process::Command::new(&command.program)
+    #[expect(
+        clippy::disallowed_types,
+        reason = "this is the executor's own way to start a process whose usage is asked for"
+    )]
+    let mut process = std::process::Command::new(&command.program);
+    process
         .args(&command.arguments)
         .current_dir(&command.directory)
         .env_clear()
@@ -85,10 +111,60 @@ pub(crate) async fn run(command: &Command, deadline: Instant, stop: &Stop) -> io
         .stdin(input)
         .stdout(output)
         .stderr(errors)
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()?;
-    to_its_end(child, deadline, stop).await
+        .process_group(0);
+    if let Some(share) = jobserver {
+        let [read, write] = &share.ends;
+        let ends = [read.try_clone()?, write.try_clone()?];
+        let variables = share.terms.variables(&ends).into_iter();
+        process.envs(variables.filter(|(name, _)| !command.environment.contains_key(*name)));
+        process.preserved_fds(ends.into());
+    }
+    let child = process.spawn()?;
+    // With it go what it holds of the process: its streams, and the jobserver.
+    drop(process);
+    let group = Group::of(Some(child.id()));
+    let wait =
+        wait_for_usage(child).inspect_err(|_| group.signal(rustix::process::Signal::KILL))?;
+    let (used, stopped) = to_its_end(&group, wait, deadline, stop).await?;
+    Ok(Finished {
+        end: stopped.unwrap_or_else(|| End::of(used.status)),
+        cpu: used.rusage.utime + used.rusage.stime,
+        peak_memory_bytes: its_own_memory(used.rusage.maxrss),
+    })
+}
+
+/// Waits for a child beside, and gives what it and those that it has waited for have used. Only the
+/// call that waits for a child is told (wait4(2)).
+fn wait_for_usage(
+    child: std::process::Child,
+) -> io::Result<impl Future<Output = io::Result<ResUse>>> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    // Not one of the runtime's threads for what blocks: a native action keeps one of these while it
+    // waits for its process, so all of them could be waiting for one more.
+    std::thread::Builder::new()
+        .name("wait".into())
+        .spawn(move || {
+            // When nobody listens any more the child was ended, and is only to be buried.
+            let _ = sender.send(child.wait4());
+        })?;
+    Ok(async move { receiver.await.map_err(io::Error::other)? })
+}
+
+/// What a process has used itself of the most memory that the system counts for it. Until it
+/// executes its program it shares synth's own memory, and that is counted too (`exec_mmap` of
+/// Linux): no more than that tells nothing, which is 0.
+fn its_own_memory(counted: u64) -> u64 {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return counted;
+    };
+    let most = status.lines().find_map(|line| {
+        let kibibytes = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
+        kibibytes.parse::<u64>().ok()?.checked_mul(1024)
+    });
+    if most.is_some_and(|most| counted <= most) {
+        return 0;
+    }
+    counted
 }
 
 /// A program of the user's, run for the user and not for an action.
@@ -110,7 +186,7 @@ pub(crate) struct Errand<'a> {
 pub(crate) async fn run_errand(errand: Errand<'_>, stop: &Stop) -> io::Result<End> {
     /// Nobody waits for a day: whoever started it stops it before.
     const LONGEST: Duration = Duration::from_secs(24 * 3600);
-    let child = tokio::process::Command::new(errand.program)
+    let mut child = tokio::process::Command::new(errand.program)
         .args(errand.arguments)
         .current_dir(errand.directory)
         .envs(errand.environment.iter().map(|(name, value)| (name, value)))
@@ -124,34 +200,56 @@ pub(crate) async fn run_errand(errand: Errand<'_>, stop: &Stop) -> io::Result<En
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
-    to_its_end(child, Instant::now() + LONGEST, stop).await
+    let group = Group::of(child.id());
+    let wait = async move { child.wait().await };
+    let (status, stopped) = to_its_end(&group, wait, Instant::now() + LONGEST, stop).await?;
+    Ok(stopped.unwrap_or_else(|| End::of(status)))
 }
 
-async fn to_its_end(
-    mut child: tokio::process::Child,
+/// Waits for the process that leads a group, and ends it at its deadline or when it is cancelled: then
+/// it is told too which of them it was.
+async fn to_its_end<T>(
+    group: &Group,
+    wait: impl Future<Output = io::Result<T>>,
     deadline: Instant,
     stop: &Stop,
-) -> io::Result<End> {
-    let group = Group::of(child.id());
-    let end = tokio::select! {
-        status = child.wait() => End::of(status?),
-        () = stop.cancel.cancelled() => End::Cancelled,
-        () = tokio::time::sleep_until(deadline.into()) => End::TimedOut,
+) -> io::Result<(T, Option<End>)> {
+    let mut wait = std::pin::pin!(wait);
+    let mut abandoned = Abandoned(Some(group));
+    let (mut ended, stopped) = tokio::select! {
+        ended = &mut wait => (Some(ended?), None),
+        () = stop.cancel.cancelled() => (None, Some(End::Cancelled)),
+        () = tokio::time::sleep_until(deadline.into()) => (None, Some(End::TimedOut)),
     };
-    if matches!(end, End::Cancelled | End::TimedOut) {
+    if stopped.is_some() {
         group.signal(rustix::process::Signal::TERM);
         // Whoever is deaf to it is ended below.
         tokio::select! {
-            _ = child.wait() => {}
+            early = &mut wait => ended = Some(early?),
             () = tokio::time::sleep(GRACE) => {}
             () = stop.kill.cancelled() => {}
         }
     }
     // What the process left behind in its group goes with it.
     group.signal(rustix::process::Signal::KILL);
-    let _ = child.wait().await;
+    let ended = match ended {
+        Some(ended) => ended,
+        None => wait.await?,
+    };
+    abandoned.0 = None;
     group.gone().await;
-    Ok(end)
+    Ok((ended, stopped))
+}
+
+/// Ends a group that nobody waits for any more.
+struct Abandoned<'a>(Option<&'a Group>);
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            group.signal(rustix::process::Signal::KILL);
+        }
+    }
 }
 
 /// The group that a child leads.

@@ -138,6 +138,8 @@ fn entry(built: &Built<'_>, facts: Vec<u32>) -> Option<Entry<'static>> {
         action.reasons.clear();
         action.status = ActionStatus::Cached;
         action.duration_ms = 0;
+        action.cpu_ms = None;
+        action.peak_memory_bytes = None;
         action.log = None;
     }
     Some(Entry {

@@ -2,6 +2,7 @@
 //! starts the program, and stays as the parent of everything that is left behind until the end.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::mount::{MountFlags, mount, mount_remount};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{
@@ -22,13 +24,35 @@ use super::kernel::{self, Access};
 use super::wire::{self, Report, Request, Trouble};
 use super::{INSIDE, ROOT, Root, base, inputs, layers, work_beside};
 
+/// What an action's program inherits.
+pub(super) struct Streams {
+    /// Standard input, output and error.
+    pub(super) standard: [OwnedFd; 3],
+    /// The two ends of a jobserver's pipe.
+    pub(super) jobserver: Option<[OwnedFd; 2]>,
+}
+
+impl Streams {
+    /// From what came with a request: the action's own socket first. None when it is not that.
+    pub(super) fn from(mut descriptors: Vec<OwnedFd>) -> Option<(UnixStream, Self)> {
+        const FIRST: usize = 4;
+        let jobserver = descriptors.split_off(descriptors.len().min(FIRST));
+        let [control, input, output, errors] = <[OwnedFd; FIRST]>::try_from(descriptors).ok()?;
+        let streams = Self {
+            standard: [input, output, errors],
+            jobserver: jobserver.try_into().ok(),
+        };
+        Some((control.into(), streams))
+    }
+}
+
 /// Runs an action to its end, as the first process of its process namespace.
 pub(super) fn run(
     request: &Request,
     host: &Host,
     network: Option<&OwnedFd>,
     control: UnixStream,
-    streams: [OwnedFd; 3],
+    streams: Streams,
 ) {
     let see = |stacked: Option<OwnedFd>| match &request.root {
         Root::Host => see_host(request, host, stacked.as_ref()),
@@ -171,7 +195,7 @@ fn give_up_rights() -> Result<(), Trouble> {
 pub(super) fn carry_out(
     request: &Request,
     control: &UnixStream,
-    streams: [OwnedFd; 3],
+    streams: Streams,
     end_all: impl FnOnce(),
 ) -> Report {
     let failed = |step: &str, error: std::io::Error| {
@@ -181,7 +205,11 @@ pub(super) fn carry_out(
         Ok(children) => children,
         Err(error) => return failed("watching for its children", error),
     };
-    let [input, output, errors] = streams;
+    let environment = match environment(request, streams.jobserver.as_ref()) {
+        Ok(environment) => environment,
+        Err(error) => return failed("handing on the jobserver", error),
+    };
+    let [input, output, errors] = streams.standard;
     #[expect(
         clippy::disallowed_types,
         reason = "this is the executor's own way to start a process, from inside the sandbox"
@@ -190,12 +218,7 @@ pub(super) fn carry_out(
         .args(request.arguments.iter().map(|argument| &argument.0))
         .current_dir(&request.working_directory)
         .env_clear()
-        .envs(
-            request
-                .environment
-                .iter()
-                .map(|(name, value)| (&name.0, &value.0)),
-        )
+        .envs(environment)
         .stdin(input)
         .stdout(output)
         .stderr(errors)
@@ -223,6 +246,25 @@ pub(super) fn carry_out(
         cpu_microseconds: used.cpu_microseconds,
         peak_memory_bytes: used.peak_memory_bytes,
     }
+}
+
+/// The variables of the program, and of the jobserver that it inherits from here on.
+fn environment(
+    request: &Request,
+    jobserver: Option<&[OwnedFd; 2]>,
+) -> std::io::Result<BTreeMap<OsString, OsString>> {
+    let mut variables = BTreeMap::new();
+    if let (Some(terms), Some(ends)) = (request.jobserver, jobserver) {
+        for end in ends {
+            // This process starts no other program.
+            fcntl_setfd(end, FdFlags::empty())?;
+        }
+        let told = terms.variables(ends).into_iter();
+        variables.extend(told.map(|(name, value)| (name.into(), value.into())));
+    }
+    let declared = request.environment.iter().cloned();
+    variables.extend(declared.map(|(name, value)| (name.0, value.0)));
+    Ok(variables)
 }
 
 /// Waits for the program, hands on what is ordered, and buries whoever has nobody else to do it.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt;
 
 use super::wire::{self, Beginning, Hold, Report, Request, Trouble};
 use crate::executor::Stop;
-use crate::executor::process::{End, Escort, GRACE};
+use crate::executor::process::{End, Escort, Finished, GRACE};
 use crate::plugin::HostProgram;
 
 /// How long the host process may take to be ready.
@@ -57,17 +57,6 @@ impl Inputs {
 #[error(transparent)]
 pub struct NotStacked(Trouble);
 
-/// How an action ended, and what it has used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Finished {
-    /// How its program ended.
-    pub end: End,
-    /// Of all its processes.
-    pub cpu: Duration,
-    /// Of the largest of its processes.
-    pub peak_memory_bytes: u64,
-}
-
 impl Client {
     /// Starts the host process, and waits until it is ready.
     ///
@@ -108,7 +97,8 @@ impl Client {
     }
 
     /// Runs an action to its end, to `deadline`, or until it is stopped. Its streams are standard
-    /// input, output and error.
+    /// input, output and error; `jobserver` are the two ends of the pipe of
+    /// [`Request::jobserver`].
     ///
     /// # Errors
     /// When the program can't be executed, or the sandbox can't be made.
@@ -116,13 +106,14 @@ impl Client {
         &self,
         request: &Request,
         streams: [File; 3],
+        jobserver: Option<&[OwnedFd; 2]>,
         deadline: Instant,
         stop: &Stop,
     ) -> io::Result<Finished> {
         let (control, other) = UnixStream::pair()?;
         control.set_nonblocking(true)?;
         let mut control = tokio::net::UnixStream::from_std(control)?;
-        self.send(request, other, streams)?;
+        self.send(request, other, streams, jobserver)?;
         let mut said = Vec::new();
         let mut stopped = None;
         let end = tokio::select! {
@@ -151,12 +142,18 @@ impl Client {
         (!inputs.useless.load(Ordering::Relaxed)).then_some(inputs)
     }
 
-    fn send(&self, request: &Request, control: UnixStream, streams: [File; 3]) -> io::Result<()> {
-        let [input, output, errors] = streams;
-        let descriptors: [OwnedFd; wire::DESCRIPTORS] =
-            [control.into(), input.into(), output.into(), errors.into()];
+    fn send(
+        &self,
+        request: &Request,
+        control: UnixStream,
+        streams: [File; 3],
+        jobserver: Option<&[OwnedFd; 2]>,
+    ) -> io::Result<()> {
+        let mut descriptors = vec![control.as_fd()];
+        descriptors.extend(streams.iter().map(AsFd::as_fd));
+        descriptors.extend(jobserver.into_iter().flatten().map(AsFd::as_fd));
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        wire::send(&socket, request, wire::borrowed(&descriptors))
+        wire::send(&socket, request, &descriptors)
     }
 }
 

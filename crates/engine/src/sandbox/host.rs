@@ -22,9 +22,10 @@ use rustix::thread::{
 };
 use synth_core::Diagnostic;
 
+use super::action::{self, Streams};
 use super::base::{self, Base};
 use super::wire::{self, Beginning, Hold, Request, Trouble};
-use super::{Root, action, inputs, kernel, together};
+use super::{Root, inputs, kernel, together};
 use crate::plugin::take_socket;
 
 /// Serves the sandbox of a build, or what its actions have instead of one, until the other side of
@@ -182,13 +183,11 @@ impl Host {
     }
 
     fn start(&mut self, request: Request, descriptors: Vec<OwnedFd>) {
-        let Ok(descriptors) = <[OwnedFd; wire::DESCRIPTORS]>::try_from(descriptors) else {
+        let Some((control, streams)) = Streams::from(descriptors) else {
             return;
         };
-        let [control, input, output, errors] = descriptors;
-        let control = UnixStream::from(control);
         let tell = control.try_clone();
-        if let Err(trouble) = self.fork_action(&request, control, [input, output, errors])
+        if let Err(trouble) = self.fork_action(&request, control, streams)
             && let Ok(mut control) = tell
         {
             let _ = wire::write(&mut control, &wire::Report::NotPrepared(trouble));
@@ -199,7 +198,7 @@ impl Host {
         &mut self,
         request: &Request,
         control: UnixStream,
-        streams: [OwnedFd; 3],
+        streams: Streams,
     ) -> Result<(), Trouble> {
         make_places(request)?;
         let network = match (request.network, self.idle_networks.pop()) {

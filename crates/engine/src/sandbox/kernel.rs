@@ -160,25 +160,34 @@ pub(super) fn kill_all() {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Used {
     pub(super) cpu_microseconds: u64,
+    /// Of the largest; 0 when not known.
     pub(super) peak_memory_bytes: u64,
 }
 
-/// What ended children have used.
+/// What ended children have used. Until it executes its program a child shares this process's memory,
+/// and that is counted too (`exec_mmap` of Linux): no more than that tells nothing, which is 0.
 pub(super) fn used_by_children() -> Used {
-    // SAFETY: a usage of zeros is a valid one, and the pointer is to it.
-    let usage = unsafe {
-        let mut usage = std::mem::zeroed::<libc::rusage>();
-        libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
-        usage
-    };
+    let usage = usage_of(libc::RUSAGE_CHILDREN);
+    // In KiB (getrusage(2)).
+    let peak = |usage: &libc::rusage| u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024;
+    let most = peak(&usage);
+    let own = peak(&usage_of(libc::RUSAGE_SELF));
     let microseconds = |time: libc::timeval| {
         let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
         seconds * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or(0)
     };
     Used {
         cpu_microseconds: microseconds(usage.ru_utime) + microseconds(usage.ru_stime),
-        // In KiB (getrusage(2)).
-        peak_memory_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
+        peak_memory_bytes: if most > own { most } else { 0 },
+    }
+}
+
+fn usage_of(whose: libc::c_int) -> libc::rusage {
+    // SAFETY: a usage of zeros is a valid one, and the pointer is to it.
+    unsafe {
+        let mut usage = std::mem::zeroed::<libc::rusage>();
+        libc::getrusage(whose, &raw mut usage);
+        usage
     }
 }
 

@@ -27,9 +27,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use crate::executor::Stop;
-pub use crate::executor::process::End;
+pub use crate::executor::process::{End, Finished};
+pub use crate::jobserver::Terms;
 pub(crate) use client::Inputs;
-pub use client::{Client, Finished, NotStacked};
+pub use client::{Client, NotStacked};
 #[cfg(target_os = "linux")]
 pub use host::serve;
 pub(crate) use policy::Sandbox;

@@ -9,9 +9,10 @@ use std::os::unix::net::UnixStream;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait};
 
+use super::action::{self, Streams};
 use super::host::{drain, report};
+use super::kernel;
 use super::wire::{self, Beginning, Report, Request, Trouble};
-use super::{action, kernel};
 
 /// Starts what is asked for until nobody is left to ask.
 pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
@@ -41,14 +42,12 @@ pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
 }
 
 fn start(request: &Request, descriptors: Vec<OwnedFd>) {
-    let Ok(descriptors) = <[OwnedFd; wire::DESCRIPTORS]>::try_from(descriptors) else {
+    let Some((control, streams)) = Streams::from(descriptors) else {
         return;
     };
-    let [control, input, output, errors] = descriptors;
-    let control = UnixStream::from(control);
     let tell = control.try_clone();
     let child = kernel::fork(|| {
-        let outcome = run(request, &control, [input, output, errors]);
+        let outcome = run(request, &control, streams);
         report(&control, &outcome);
         0
     });
@@ -58,7 +57,7 @@ fn start(request: &Request, descriptors: Vec<OwnedFd>) {
     }
 }
 
-fn run(request: &Request, control: &UnixStream, streams: [OwnedFd; 3]) -> Report {
+fn run(request: &Request, control: &UnixStream, streams: Streams) -> Report {
     match set_child_subreaper(Some(getpid())) {
         Ok(()) => action::carry_out(request, control, streams, end_children),
         Err(error) => Report::NotPrepared(Trouble::at("becoming the parent of orphans")(error)),

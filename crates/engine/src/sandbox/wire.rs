@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -16,12 +16,14 @@ use rustix::net::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Root;
+use crate::jobserver::Terms;
 
 /// Longer requests are none of synth's: an argument vector has at most a few MiB.
 const MOST_BYTES: u32 = 64 * 1024 * 1024;
 
-/// How many descriptors come with a request: the action's own socket and its three streams.
-pub(super) const DESCRIPTORS: usize = 4;
+/// How many descriptors come with a request at the most: the action's own socket, its three streams,
+/// and the two ends of a jobserver.
+const MOST_DESCRIPTORS: usize = 6;
 
 /// To an action: its processes are asked to end.
 pub(super) const TERMINATE: u8 = b'T';
@@ -56,6 +58,8 @@ pub struct Request {
     pub working_directory: PathBuf,
     /// All of its variables.
     pub environment: Vec<(Text, Text)>,
+    /// What it is told of the jobserver that it gets, where its variables don't say anything else.
+    pub jobserver: Option<Terms>,
 }
 
 /// A file or a directory of the machine that an action sees.
@@ -161,12 +165,14 @@ impl Trouble {
 pub(super) fn send(
     socket: &UnixStream,
     request: &Request,
-    descriptors: [BorrowedFd<'_>; DESCRIPTORS],
+    descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
     let message = frame(request)?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::Error::other("a request has too many descriptors"));
+    }
     let sent = loop {
         let slices = [IoSlice::new(&message)];
         match sendmsg(socket, &slices, &mut ancillary, SendFlags::NOSIGNAL) {
@@ -182,7 +188,7 @@ pub(super) fn send(
 /// Receives a request with its descriptors; none when the other side has closed.
 pub(super) fn receive(socket: &UnixStream) -> io::Result<Option<(Request, Vec<OwnedFd>)>> {
     let mut length = [0; 4];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received = loop {
         let mut slices = [IoSliceMut::new(&mut length)];
@@ -255,13 +261,10 @@ pub(super) fn parse<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> io::Result<T>
     serde_json::from_slice(bytes).map_err(io::Error::from)
 }
 
-/// Borrows all of them.
-pub(super) fn borrowed<T: AsFd, const N: usize>(descriptors: &[T; N]) -> [BorrowedFd<'_>; N] {
-    descriptors.each_ref().map(AsFd::as_fd)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
     use super::*;
 
     #[test]
@@ -279,11 +282,11 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         let null = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
         let sent = [null(), null(), null(), writer.into()];
-        send(&here, &request, borrowed(&sent)).unwrap();
+        send(&here, &request, &sent.each_ref().map(AsFd::as_fd)).unwrap();
         drop(sent);
         let (received, mut descriptors) = receive(&there).unwrap().unwrap();
         assert_eq!(received, request);
-        assert_eq!(descriptors.len(), DESCRIPTORS);
+        assert_eq!(descriptors.len(), 4);
         let mut writer = std::fs::File::from(descriptors.pop().unwrap());
         writer.write_all(b"here").unwrap();
         drop(writer);

@@ -16,4 +16,5 @@ mod outputs;
 mod plan_cache;
 mod processes;
 mod scheduling;
+mod sharing;
 mod workspace;

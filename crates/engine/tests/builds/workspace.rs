@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use synth_core::{
-    Action, BuildTarget, Diagnostic, Exec, InputSource, Native, NativeOutcome, Phase, Plan,
-    PlanContext, RunContext, SourceFiles, TargetDescription, TargetSpec, ToolRequest,
+    Action, BuildTarget, Diagnostic, Exec, InputSource, Jobserver, Native, NativeOutcome, Phase,
+    Plan, PlanContext, RunContext, SourceFiles, TargetDescription, TargetSpec, ToolRequest,
 };
 use synth_engine::plugin::{HostProgram, PluginDirectories, PluginOptions};
 use synth_engine::{
@@ -27,6 +27,12 @@ struct Settings {
     attempts: u32,
     #[serde(default)]
     outputs: Vec<String>,
+    #[serde(default)]
+    cpus: u32,
+    #[serde(default)]
+    memory: u64,
+    #[serde(default)]
+    jobserver: bool,
 }
 
 fn once() -> u32 {
@@ -46,6 +52,9 @@ impl BuildTarget for Script {
                     "script": {"type": "string"},
                     "timeout": {"type": "integer"},
                     "attempts": {"type": "integer"},
+                    "cpus": {"type": "integer"},
+                    "memory": {"type": "integer"},
+                    "jobserver": {"type": "boolean"},
                     "outputs": {"type": "array", "items": {"type": "string"}},
                 },
                 "required": ["script"],
@@ -91,6 +100,11 @@ impl BuildTarget for Script {
             action = action.timeout_seconds(seconds);
         }
         action.retry.attempts = settings.attempts;
+        action.resources.cpu_millis = settings.cpus * 1000;
+        action.resources.memory_bytes = settings.memory;
+        if settings.jobserver {
+            action = action.with_jobserver(Jobserver::Descriptors);
+        }
         let mut plan = Plan::default()
             .action(action)
             .export("run", "out", "")

@@ -6,6 +6,7 @@ use synth_core::Diagnostic;
 use synth_engine::plugin::HostProgram;
 use synth_engine::{BuildOptions, BuildReport, SandboxMode, TargetStatus};
 
+use crate::sharing;
 use crate::workspace::{Workspace, pipeline};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
@@ -36,7 +37,20 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         "concurrent_actions_have_networks_of_their_own",
         concurrent_actions_have_networks_of_their_own,
     ),
+    ("makes_share_the_jobs", || {
+        sharing::makes_share_the_jobs(&strict);
+    }),
+    ("jobs_that_are_kept_come_back", || {
+        sharing::jobs_that_are_kept_come_back(&strict);
+    }),
+    ("what_was_used_is_told_and_learned", || {
+        sharing::what_was_used_is_told_and_learned(&strict);
+    }),
 ];
+
+fn strict() -> BuildOptions {
+    options(Some(SandboxMode::Strict))
+}
 
 fn options(mode: Option<SandboxMode>) -> BuildOptions {
     BuildOptions {

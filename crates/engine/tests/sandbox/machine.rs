@@ -119,7 +119,7 @@ impl Machine {
         let stop = Stop::default();
         runtime.block_on(
             self.client
-                .run(request, streams, Instant::now() + time, &stop),
+                .run(request, streams, None, Instant::now() + time, &stop),
         )
     }
 }

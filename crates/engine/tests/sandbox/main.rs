@@ -12,6 +12,9 @@ mod builds;
 mod ends;
 mod layers;
 mod machine;
+#[path = "../builds/sharing.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod sharing;
 mod start_up;
 #[path = "../builds/workspace.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
