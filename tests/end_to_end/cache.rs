@@ -289,7 +289,7 @@ fn a_store_on_a_full_disk_says_what_to_do() {
         failed site: build the site with sh build.sh ([TIME])
     error[execute.prepare]: the directory of `build the site with sh build.sh` can't be made ready
      |
-     = note: writing `[WORKSPACE]/cache/synth/v1/work/build-[RANDOM]/site.build-[RANDOM]/root/project/large.txt`
+     = note: writing `[WORKSPACE]/cache/synth/v1/work/build-[RANDOM]/[NUMBER]/root/project/large.txt`
      = note: No space left on device (os error 28)
      = help: make room on the disk; `synth cache gc --max-age 30d` removes what was not used for long
     ");

@@ -460,10 +460,7 @@ pub(crate) const FILTERS: [(&str, &str); 12] = [
     (r"\b[0-9a-f]{64}\b", "[SHA256]"),
     (r"\b[0-9a-f]{12}\b", "[DIGEST]"),
     (r"\.synth/logs/[^/\s]+/", ".synth/logs/[BUILD]/"),
-    (
-        r"/work/build-\w{6}/([\w.-]+)-\w{6}/",
-        "/work/build-[RANDOM]/$1-[RANDOM]/",
-    ),
+    (r"/work/build-\w{6}/\d+/", "/work/build-[RANDOM]/[NUMBER]/"),
     (
         r"Python 3[\d.]+, pytest-[\d.]+, pluggy-[\d.]+",
         "[VERSIONS]",
