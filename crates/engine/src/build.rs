@@ -457,7 +457,11 @@ fn keep_index(
 
 /// Opens a workspace's state.
 pub(crate) fn open_state(root: &Path) -> Result<State, BuildError> {
-    State::open(root).map_err(|error| unusable(&root.join(".synth"), &error))
+    let unusable = |error: &dyn std::error::Error| unusable(&root.join(".synth"), error);
+    let state = State::open(root).map_err(|error| unusable(&error))?;
+    // One that can't be read would look as if nothing were known.
+    let checked = state.records().check();
+    checked.map(|()| state).map_err(|error| unusable(&error))
 }
 
 pub(crate) fn open_workshop(

@@ -1,19 +1,20 @@
 //! What a workspace remembers from build to build, target by target, in `.synth/records.db`: an
 //! SQLite database, in which a record is written or not and nothing in between, whenever a build is
 //! ended. It is not synchronized with the disk: after a power failure it may be damaged, and then it
-//! is set aside and begun anew.
+//! is set aside and begun anew, as if `.synth` had been removed.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
 use crate::store::{StoreError, io_error};
 
-/// The version of the tables. A database with another one is begun anew: what it holds is made
-/// again, or, for outputs, found to be as it was written.
+/// The version of the tables. A database with another one is begun anew, as if `.synth` had been
+/// removed.
 const VERSION: i32 = 1;
 
 /// How long another process may keep the database to itself.
@@ -48,106 +49,132 @@ impl Sort {
 #[derive(Debug)]
 pub(crate) struct Records {
     path: PathBuf,
-    connection: OnceLock<rusqlite::Result<Mutex<Connection>>>,
+    connection: Mutex<Option<Connection>>,
 }
 
 impl Records {
-    /// The records of the workspace at a root.
-    pub(crate) fn of(root: &Path) -> Self {
-        Self::at(root.join(".synth/records.db"))
+    /// The records of the workspace at a root: for all of this process the same, so that it never
+    /// waits for itself.
+    pub(crate) fn of(root: &Path) -> Arc<Self> {
+        static OPEN: Mutex<BTreeMap<PathBuf, Weak<Records>>> = Mutex::new(BTreeMap::new());
+        let path = root.join(".synth/records.db");
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(records) = open.get(&path).and_then(Weak::upgrade) {
+            return records;
+        }
+        let records = Arc::new(Self::at(path.clone()));
+        open.retain(|_, records| records.strong_count() > 0);
+        open.insert(path, Arc::downgrade(&records));
+        records
     }
 
     fn at(path: PathBuf) -> Self {
         Self {
             path,
-            connection: OnceLock::new(),
+            connection: Mutex::default(),
         }
+    }
+
+    /// Whether records can be read and written, so that later none is taken for missing.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        const CHECK: &str = "SELECT COUNT(*) FROM records WHERE sort = 0";
+        if !self.path.exists() {
+            return Ok(());
+        }
+        self.with("reading", |connection| {
+            connection.query_row(CHECK, [], |_| Ok(()))
+        })
     }
 
     /// A record; none where there is none, or none that can be read.
     pub(crate) fn get(&self, sort: Sort, name: &str) -> Option<Vec<u8>> {
         const GET: &str = "SELECT value FROM records WHERE sort = ?1 AND name = ?2";
-        let connection = self.existing()?;
-        let mut statement = connection.prepare_cached(GET).ok()?;
-        let found = statement.query_row(params![sort.number(), name], |row| row.get(0));
-        found.optional().ok().flatten()
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(GET)?;
+            let found = statement.query_row(params![sort.number(), name], |row| row.get(0));
+            found.optional()
+        })?
     }
 
     /// All records of one sort.
     pub(crate) fn all(&self, sort: Sort) -> Vec<Vec<u8>> {
         const ALL: &str = "SELECT value FROM records WHERE sort = ?1 ORDER BY name";
-        let read = || -> Option<Vec<Vec<u8>>> {
-            let connection = self.existing()?;
-            let mut statement = connection.prepare_cached(ALL).ok()?;
-            let rows = statement
-                .query_map([sort.number()], |row| row.get(0))
-                .ok()?;
-            Some(rows.flatten().collect())
-        };
-        read().unwrap_or_default()
+        let all = self.read(|connection| {
+            let mut statement = connection.prepare_cached(ALL)?;
+            let rows = statement.query_map([sort.number()], |row| row.get(0))?;
+            rows.collect()
+        });
+        all.unwrap_or_default()
     }
 
     /// Keeps records of one sort, all or none of them.
     pub(crate) fn put<'a>(
         &self,
         sort: Sort,
-        records: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        records: impl IntoIterator<Item = (&'a str, &'a [u8])> + Clone,
     ) -> Result<(), StoreError> {
         const PUT: &str = "INSERT INTO records (sort, name, value) VALUES (?1, ?2, ?3) \
                            ON CONFLICT (sort, name) DO UPDATE SET value = excluded.value";
-        let mut connection = self.open()?;
-        let put = || -> rusqlite::Result<()> {
+        self.with("writing", |connection| {
             let transaction = connection.transaction()?;
             {
                 let mut statement = transaction.prepare_cached(PUT)?;
-                for (name, value) in records {
+                for (name, value) in records.clone() {
                     statement.execute(params![sort.number(), name, value])?;
                 }
             }
             transaction.commit()
-        };
-        put().map_err(|error| self.failed("writing", &error))
+        })
     }
 
     /// Forgets a record.
     pub(crate) fn remove(&self, sort: Sort, name: &str) -> Result<(), StoreError> {
         const REMOVE: &str = "DELETE FROM records WHERE sort = ?1 AND name = ?2";
-        let Some(connection) = self.existing() else {
+        if !self.path.exists() {
             return Ok(());
-        };
-        let remove = || -> rusqlite::Result<()> {
+        }
+        self.with("writing", |connection| {
             let mut statement = connection.prepare_cached(REMOVE)?;
             statement.execute(params![sort.number(), name]).map(drop)
-        };
-        remove().map_err(|error| self.failed("writing", &error))
+        })
     }
 
-    /// The database, unless there is none.
-    fn existing(&self) -> Option<MutexGuard<'_, Connection>> {
-        if self.connection.get().is_none() && !self.path.exists() {
-            return None;
-        }
-        self.open().ok()
+    fn read<T>(&self, read: impl FnMut(&mut Connection) -> rusqlite::Result<T>) -> Option<T> {
+        self.path
+            .exists()
+            .then(|| self.with("reading", read).ok())?
     }
 
-    fn open(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
-        let opened = self.connection.get_or_init(|| {
-            let opened = connect(&self.path).or_else(|error| {
-                if !is_damaged(&error) {
-                    return Err(error);
+    /// Does something with the database. One that turns out to be damaged is begun anew.
+    fn with<T>(
+        &self,
+        doing: &'static str,
+        mut work: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut again = true;
+        loop {
+            let mut attempt = || {
+                let open = match connection.take() {
+                    Some(open) => open,
+                    None => connect(&self.path).or_else(|error| match has_no_room(&error) {
+                        true => connect_alone(&self.path),
+                        false => Err(error),
+                    })?,
+                };
+                work(connection.insert(open))
+            };
+            match attempt() {
+                Err(error) if again && is_damaged(&error) => {
+                    again = false;
+                    *connection = None;
+                    set_aside(&self.path);
                 }
-                set_aside(&self.path);
-                connect(&self.path)
-            });
-            let opened = opened.or_else(|error| match has_no_room(&error) {
-                true => connect_alone(&self.path),
-                false => Err(error),
-            });
-            opened.map(Mutex::new)
-        });
-        match opened {
-            Ok(connection) => Ok(connection.lock().unwrap_or_else(PoisonError::into_inner)),
-            Err(error) => Err(self.failed("opening", error)),
+                done => return done.map_err(|error| self.failed(doing, &error)),
+            }
         }
     }
 
@@ -178,9 +205,15 @@ fn prepare(mut connection: Connection) -> rusqlite::Result<Connection> {
     // A build that is killed leaves what it had written; only the system's own end could harm.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "off")?;
-    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version != VERSION {
-        let transaction = connection.transaction()?;
+    let version = |connection: &Connection| -> rusqlite::Result<i32> {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0))
+    };
+    if version(&connection)? != VERSION {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have been first.
+        if version(&transaction)? == VERSION {
+            return transaction.commit().map(|()| connection);
+        }
         transaction.execute_batch(
             "DROP TABLE IF EXISTS records;
              CREATE TABLE records (
@@ -245,6 +278,28 @@ mod tests {
         records.remove(Sort::Plan, "a").unwrap();
         assert_eq!(record(&records, "a"), None);
         assert_eq!(records.get(Sort::Keys, "a").as_deref(), Some(&b"key"[..]));
+    }
+
+    #[test]
+    fn a_database_that_is_damaged_within_is_begun_anew_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("records.db");
+        let records = Records::at(path.clone());
+        let large = vec![7; 100_000];
+        for name in ["a", "b"] {
+            records
+                .put(Sort::Output, [(name, large.as_slice())])
+                .unwrap();
+        }
+        drop(records);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4096..].fill(0xaa);
+        std::fs::write(&path, bytes).unwrap();
+        let records = Records::at(path.clone());
+        records.put(Sort::Output, [("a", b"1".as_slice())]).unwrap();
+        assert_eq!(records.get(Sort::Output, "a").as_deref(), Some(&b"1"[..]));
+        assert_eq!(records.get(Sort::Output, "b"), None);
+        assert!(path.with_extension("db.damaged").exists());
     }
 
     #[test]

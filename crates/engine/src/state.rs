@@ -38,7 +38,7 @@ impl State {
         if !ignore.exists() {
             fs::write(ignore, "*\n")?;
         }
-        let records = Arc::new(Records::of(root));
+        let records = Records::of(root);
         Ok(Self { directory, records })
     }
 

@@ -6,7 +6,6 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, flock};
@@ -15,9 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 #[derive(Debug)]
 pub(crate) struct WorkDirectory {
     path: PathBuf,
-    /// Those that no action uses.
-    free: Mutex<Vec<PathBuf>>,
-    /// How many there have been.
+    /// How many directories there have been.
     count: AtomicU64,
     /// Held as long as the build lives.
     _lock: File,
@@ -41,30 +38,16 @@ impl WorkDirectory {
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Self {
             path,
-            free: Mutex::default(),
             count: AtomicU64::default(),
             _lock: lock,
         })
     }
 
-    /// A directory for an action: a new one, or one that was given back.
-    pub(crate) fn take(&self) -> io::Result<PathBuf> {
-        let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = free().pop();
-        free.map_or_else(
-            || {
-                let name = self.count.fetch_add(1, Ordering::Relaxed).to_string();
-                let path = self.path.join(name);
-                fs::create_dir(&path).map(|()| path)
-            },
-            Ok,
-        )
-    }
-
-    /// Takes a directory back, for another action.
-    pub(crate) fn give_back(&self, path: PathBuf) {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.push(path);
+    /// Makes an empty directory for an action, to be removed by [`remove_tree`].
+    pub(crate) fn make(&self) -> io::Result<PathBuf> {
+        let name = self.count.fetch_add(1, Ordering::Relaxed).to_string();
+        let path = self.path.join(name);
+        fs::create_dir(&path).map(|()| path)
     }
 }
 

@@ -3,16 +3,14 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use synth_core::{Action, ActionKind};
 
 use super::environment::Directories;
 use super::undeclared::output_patterns;
-use crate::index::stamp::Stamp;
 use crate::patterns::PathPatterns;
-use crate::sandbox::{Inputs, work_beside};
+use crate::sandbox::work_beside;
 use crate::tree::{Tree, TreeEntry};
 use crate::work::remove_tree;
 
@@ -28,44 +26,46 @@ pub(super) struct Layout {
     /// The one that holds the others.
     pub(super) directory: PathBuf,
     pub(super) directories: Directories,
-    /// The home and the temporary directory before the action: most actions leave them as they are.
-    spare: [Stamp; 2],
-    /// The permissions of the directory.
-    mode: u32,
     /// The name and the place of its inputs, where they are in memory.
     memory: Option<(String, PathBuf)>,
 }
 
 impl Layout {
-    /// Makes the directories that an action of a kind needs in one that is its own for now, and
-    /// one in memory for its inputs.
+    /// Makes the directories that an action of a kind needs in an empty one, its inputs being in
+    /// memory or not.
     pub(super) fn make(
-        directory: &Path,
-        memory: Option<&Inputs>,
+        directory: PathBuf,
+        memory: Option<(String, PathBuf)>,
         kind: &ActionKind,
     ) -> io::Result<Self> {
-        let directories = Directories::below(directory);
-        fs::create_dir(&directories.root)?;
+        let layout = Self {
+            directories: Directories::below(&directory),
+            directory,
+            memory,
+        };
+        match layout.make_all(kind) {
+            Ok(()) => Ok(layout),
+            Err(error) => {
+                layout.remove();
+                Err(error)
+            }
+        }
+    }
+
+    fn make_all(&self, kind: &ActionKind) -> io::Result<()> {
+        let directories = &self.directories;
+        for path in [&directories.root, &directories.home, &directories.temporary] {
+            fs::create_dir(path)?;
+        }
         if !matches!(kind, ActionKind::Exec(_)) {
             for path in [&directories.outputs, &directories.scratch] {
                 fs::create_dir(path)?;
             }
         }
-        if memory.is_some() {
-            make_if_missing(&work_beside(directory))?;
+        match self.memory {
+            Some(_) => fs::create_dir(work_beside(&self.directory)),
+            None => Ok(()),
         }
-        let spare = [&directories.home, &directories.temporary].map(|path| {
-            make_if_missing(path)?;
-            Stamp::followed(path)
-        });
-        let [home, temporary] = spare;
-        Ok(Self {
-            memory: memory.map(Inputs::make).transpose()?,
-            spare: [home?, temporary?],
-            mode: fs::metadata(directory)?.permissions().mode(),
-            directory: directory.to_owned(),
-            directories,
-        })
     }
 
     /// Where its inputs belong.
@@ -79,53 +79,13 @@ impl Layout {
         self.memory.as_ref().map(|(name, _)| name.as_str())
     }
 
-    /// Removes what the action had and left. Tells whether the directory can be another action's:
-    /// what is left in it has not been touched.
-    pub(super) fn clear(&self) -> bool {
+    /// Removes everything.
+    pub(super) fn remove(&self) {
         if let Some((_, path)) = &self.memory {
             remove_tree(path);
-        }
-        let Directories {
-            root,
-            outputs,
-            scratch,
-            home,
-            temporary,
-        } = &self.directories;
-        for path in [root, outputs, scratch] {
-            remove_tree(path);
-        }
-        for (path, before) in [home, temporary].into_iter().zip(self.spare) {
-            if !Stamp::followed(path).is_ok_and(|now| now == before) {
-                remove_tree(path);
-            }
-        }
-        let as_before = self.is_as_before().unwrap_or(false);
-        if !as_before {
-            remove_tree(&self.directory);
             remove_tree(&work_beside(&self.directory));
         }
-        as_before
-    }
-
-    /// Whether an action that has been cleared away has left no trace.
-    fn is_as_before(&self) -> io::Result<bool> {
-        let mode = fs::metadata(&self.directory)?.permissions().mode();
-        let spare = [&self.directories.home, &self.directories.temporary];
-        for entry in fs::read_dir(&self.directory)? {
-            let path = entry?.path();
-            if !spare.contains(&&path) {
-                return Ok(false);
-            }
-        }
-        Ok(mode == self.mode)
-    }
-}
-
-fn make_if_missing(directory: &Path) -> io::Result<()> {
-    match fs::create_dir(directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+        remove_tree(&self.directory);
     }
 }
 
@@ -141,6 +101,12 @@ pub(super) fn fits_in_memory(action: &Action, inputs: &Tree) -> bool {
     };
     let mut inspection = Inspection {
         taken,
+        above: action
+            .outputs
+            .iter()
+            .map(|output| output.path.clone())
+            .chain(outputs.clone())
+            .collect(),
         outputs,
         files: 0,
         bytes: 0,
@@ -153,6 +119,8 @@ pub(super) fn fits_in_memory(action: &Action, inputs: &Tree) -> bool {
 struct Inspection {
     taken: PathPatterns,
     outputs: Vec<String>,
+    /// The paths of outputs, as they are and as patterns.
+    above: Vec<String>,
     files: usize,
     bytes: u64,
 }
@@ -181,7 +149,7 @@ impl Inspection {
 
     /// Whether an output lies below a path, which would hide what is there.
     fn is_above(&self, path: &str) -> bool {
-        let mut outputs = self.outputs.iter();
+        let mut outputs = self.above.iter();
         outputs.any(|output| {
             let below = output.strip_prefix(path);
             below.is_some_and(|below| below.starts_with('/'))

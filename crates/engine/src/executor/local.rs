@@ -14,8 +14,8 @@ use super::process::{Command, End};
 use super::undeclared::{self, Search, look_for_reads, look_for_writes};
 use super::{DEFAULT_TIMEOUT, Ended, Execution, log_limit, native, outputs};
 use crate::config::SandboxMode;
-use crate::sandbox::{Inputs, NotStacked};
-use crate::store::{CachedAction, Store, materialize};
+use crate::sandbox::NotStacked;
+use crate::store::{CachedAction, Store, date_directories, materialize};
 use crate::work::WorkDirectory;
 
 /// Runs actions in directories of its own.
@@ -45,9 +45,13 @@ impl LocalExecutor {
         let memory = fits_in_memory(&execution.action, &execution.inputs)
             .then(|| execution.sandbox.inputs())
             .flatten();
-        let mut ended = self.attempt(&execution, memory, deadline).await;
-        if let (Some(memory), Err(Unsuccessful::NotInMemory)) = (memory, &ended) {
-            memory.give_up();
+        // Where there is no room in memory, there is some on the disk.
+        let place = memory.and_then(|memory| memory.make().ok());
+        let mut ended = self.attempt(&execution, place, deadline).await;
+        if let (Some(memory), Err(Unsuccessful::NotInMemory { never })) = (memory, &ended) {
+            if *never {
+                memory.give_up();
+            }
             ended = self.attempt(&execution, None, deadline).await;
         }
         match ended {
@@ -57,32 +61,26 @@ impl LocalExecutor {
             }
             Err(Unsuccessful::Ended(ended)) => ended,
             // It was not tried.
-            Err(Unsuccessful::NotInMemory) => Ended::Cancelled,
+            Err(Unsuccessful::NotInMemory { .. }) => Ended::Cancelled,
         }
     }
 
-    /// Runs an action in a new directory, with its inputs in memory if they may be there.
+    /// Runs an action in a new directory, with its inputs in memory if there is a place for them.
     async fn attempt(
         &self,
         execution: &Execution,
-        memory: Option<&Inputs>,
+        memory: Option<(String, PathBuf)>,
         deadline: Instant,
     ) -> Result<CachedAction, Unsuccessful> {
         let work = self.work.as_ref();
         let work = work.map_err(|problem| Ended::failed(problem.clone()))?;
-        let kind = &execution.action.kind;
         let layout = work
-            .take()
-            .and_then(|directory| Layout::make(&directory, memory, kind))
+            .make()
+            .and_then(|directory| Layout::make(directory, memory, &execution.action.kind))
             .map_err(|error| Ended::failed(unprepared(&execution.action, &error)))?;
         let ended = self.run_in(execution, &layout, deadline).await;
         // Off the caller's path: large directories take a while to remove.
-        let work = Arc::clone(work);
-        tokio::task::spawn_blocking(move || {
-            if layout.clear() {
-                work.give_back(layout.directory);
-            }
-        });
+        tokio::task::spawn_blocking(move || layout.remove());
         ended
     }
 
@@ -95,7 +93,10 @@ impl LocalExecutor {
         let action = &execution.action;
         let directories = &layout.directories;
         match self.prepare(execution, layout).await {
-            Err(_) if layout.memory().is_some() => return Err(Unsuccessful::NotInMemory),
+            // On the disk it may go well, or is told.
+            Err(_) if layout.memory().is_some() => {
+                return Err(Unsuccessful::NotInMemory { never: false });
+            }
             prepared => prepared?,
         }
         let (outcome, base) = match &action.kind {
@@ -148,7 +149,8 @@ impl LocalExecutor {
                 ActionKind::Exec(_) => &layout.directories.root,
                 _ => &layout.directories.outputs,
             };
-            outputs::prepare(&action, base)
+            outputs::prepare(&action, base)?;
+            date_directories(&inputs, base).map_err(|error| unprepared(&action, &error))
         })
         .await
         .map_err(Ended::failed)
@@ -158,8 +160,10 @@ impl LocalExecutor {
 /// Why there is no result.
 enum Unsuccessful {
     Ended(Ended),
-    /// Nothing was started: the inputs can't be in memory.
-    NotInMemory,
+    /// Nothing was started: the inputs can't be in memory, those of this action or any.
+    NotInMemory {
+        never: bool,
+    },
 }
 
 impl From<Ended> for Unsuccessful {
@@ -233,7 +237,7 @@ async fn run_exec(
             .get_ref()
             .is_some_and(|cause| cause.is::<NotStacked>())
         {
-            return Unsuccessful::NotInMemory;
+            return Unsuccessful::NotInMemory { never: true };
         }
         Ended::failed(not_started(action, &command.program, &error)).into()
     })?;

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, XattrFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen, mount,
@@ -32,6 +32,10 @@ pub(super) fn mount_memory() -> Result<OwnedFd, Trouble> {
 /// Stacks a directory on inputs: a mount, for an action of which nothing has been hidden yet.
 pub(super) fn stack(name: &str, upper: &Path, work: &Path) -> Result<OwnedFd, Trouble> {
     let stacked = || -> io::Result<OwnedFd> {
+        // Without attributes the kernel stacks, and fails later where a directory is replaced.
+        const TRIAL: &str = "user.synth.trial";
+        rustix::fs::lsetxattr(upper, TRIAL, b"", XattrFlags::empty())?;
+        rustix::fs::lremovexattr(upper, TRIAL)?;
         // By their descriptors: a path may hold what separates paths here.
         let (upper, work) = (open(upper)?, open(work)?);
         let named = |directory: &OwnedFd| format!("/proc/self/fd/{}", directory.as_raw_fd());
@@ -42,6 +46,8 @@ pub(super) fn stack(name: &str, upper: &Path, work: &Path) -> Result<OwnedFd, Tr
         fsconfig_set_string(overlay, "workdir", named(&work))?;
         fsconfig_set_string(overlay, "index", "off")?;
         fsconfig_set_flag(overlay, "userxattr")?;
+        // Nothing of it outlives the build: its end must not wait until the disk has everything.
+        fsconfig_set_flag(overlay, "volatile")?;
         fsconfig_create(overlay)?;
         let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
         Ok(fsmount(overlay, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)

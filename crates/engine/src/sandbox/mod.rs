@@ -29,7 +29,6 @@ use serde::{Deserialize, Serialize};
 pub use crate::executor::Stop;
 pub use crate::executor::process::{End, Finished};
 pub use crate::jobserver::Terms;
-pub(crate) use client::Inputs;
 pub use client::{Client, NotStacked};
 #[cfg(target_os = "linux")]
 pub use host::serve;

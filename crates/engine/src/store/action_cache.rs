@@ -28,7 +28,7 @@ const TREE_TYPE: &str = "type.googleapis.com/build.bazel.remote.execution.v2.Tre
 const SMALL_TREE_BYTES: usize = 1024;
 
 /// A tree that was kept, as its `Tree` message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum KeptTree {
     /// A blob of the store.
     Blob(Digest),

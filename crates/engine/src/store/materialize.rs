@@ -36,14 +36,20 @@ pub(crate) fn materialize(store: &Store, tree: &Tree, to: &Path) -> Result<(), S
     date_directories(tree, to)
 }
 
-/// Gives directories the one time too, from the deepest up: writing into one changes its own.
-fn date_directories(tree: &Tree, path: &Path) -> Result<(), StoreError> {
+/// Gives directories the one time too, when everything is in them: writing changes it.
+/// Those that are not there are left out.
+pub(crate) fn date_directories(tree: &Tree, path: &Path) -> Result<(), StoreError> {
+    match set_modified(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        dated => dated.map_err(io_error("dating", path))?,
+    }
+    // To date one changes no time of those above.
     for (name, entry) in &tree.entries {
         if let TreeEntry::Directory(below) = entry {
             date_directories(below, &path.join(name))?;
         }
     }
-    set_modified(path).map_err(io_error("dating", path))
+    Ok(())
 }
 
 fn write_directories<'a>(

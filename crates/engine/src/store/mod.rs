@@ -30,7 +30,7 @@ pub use cache::Cache;
 pub use collect::{CacheLimits, Collected};
 pub(crate) use loss::Loss;
 use loss::Losses;
-pub(crate) use materialize::materialize;
+pub(crate) use materialize::{date_directories, materialize};
 pub(crate) use restore::MODIFIED;
 use restore::Verified;
 pub use survey::{CacheStats, Count, Reclaimable};

@@ -88,7 +88,7 @@ fn verify_blob(store: &Store, blob: &Entry) -> io::Result<Option<DamagedBlob>> {
 fn is_whole(
     store: &Store,
     action: &Entry,
-    trees: &Mutex<HashMap<String, bool>>,
+    trees: &Mutex<HashMap<KeptTree, bool>>,
 ) -> io::Result<bool> {
     let bytes = match fs::read(&action.path) {
         Ok(bytes) => bytes,
@@ -103,16 +103,15 @@ fn is_whole(
     };
     let there = |digest: &synth_core::Digest| store.contains_unmarked(digest);
     let is_tree_whole = |tree: &KeptTree| {
-        let digest = tree.digest().sha256;
-        let known = |trees: &Mutex<HashMap<String, bool>>| {
+        let known = |trees: &Mutex<HashMap<KeptTree, bool>>| {
             let trees = trees.lock().unwrap_or_else(PoisonError::into_inner);
-            trees.get(&digest).copied()
+            trees.get(tree).copied()
         };
         known(trees).unwrap_or_else(|| {
             let files = Referenced::files_of(store, tree);
             let whole = files.is_some_and(|files| files.iter().all(there));
             let mut trees = trees.lock().unwrap_or_else(PoisonError::into_inner);
-            trees.insert(digest.clone(), whole);
+            trees.insert(tree.clone(), whole);
             whole
         })
     };

@@ -118,6 +118,7 @@ fn inputs_in_memory_are_as_those_on_the_disk() {
         "cat src/input.txt > out/x",
         "ln src/input.txt out/x; ln -s ../src/input.txt out/y",
         "stat -c '%a %s %Y %F' src src/input.txt src/deep/a > out/x",
+        "seen=$(stat -c '%a %Y' . src src/deep); echo \"$seen\" > out/x",
         "echo > out/x; echo more >> src/input.txt",
         "echo > out/x; chmod 755 src/input.txt",
         "echo > out/x; touch src/input.txt",
