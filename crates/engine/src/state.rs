@@ -1,6 +1,6 @@
 //! The workspace's own state, `.synth/` beside synth.toml: the lock, the logs of the last builds,
-//! the records of their plans and of what they put where. Never committed. Without it synth does not know which outputs it wrote,
-//! and replaces none.
+//! the records of their plans and of what they put where. Never committed. Without it synth does
+//! not know which outputs it wrote, and replaces none.
 
 use std::fs::{self, File, TryLockError};
 use std::io;

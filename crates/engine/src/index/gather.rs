@@ -49,8 +49,9 @@ pub(crate) struct Gathering<'a> {
     pub(crate) outputs: &'a Outputs,
 }
 
-/// Puts an index together, a tick after the last of the build was written: entries for `built`, and those of `settled`, the targets that the
-/// earlier index spoke for. `common` is what concerns every target.
+/// Puts an index together, a tick after the last of the build was written: entries for `built`, and
+/// those of `settled`, the targets that the earlier index spoke for. `common` is what concerns every
+/// target.
 pub(crate) fn gather(
     gathering: &Gathering<'_>,
     common: Vec<Fact<'static>>,
