@@ -14,6 +14,7 @@ mod clean;
 mod commit;
 mod config;
 mod digest;
+mod effects;
 mod event;
 mod executor;
 mod explain;
@@ -63,6 +64,7 @@ pub use config::{
     CONFIG_FILE_NAMES, FailureStrategy, LoadOptions, Loaded, Pipeline, SandboxConfig, SandboxMode,
     editor_schema,
 };
+pub use effects::{Doing, EffectState};
 pub use event::{Event, Observer};
 pub use executor::handover;
 pub use graph::{GraphError, TargetGraph};
