@@ -1,12 +1,15 @@
 //! Effects: what a pipeline does to the world once everything is proven. Ordered, journaled before
 //! they begin, applied, and undone.
 
+mod context;
 mod directory;
-mod journal;
+pub(crate) mod journal;
 mod order;
+pub(crate) mod proved;
 mod record;
 mod run;
 mod staging;
+mod worker;
 
 pub use record::EffectState;
 pub use run::Doing;
