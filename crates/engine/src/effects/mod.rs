@@ -6,10 +6,15 @@ mod directory;
 pub(crate) mod journal;
 mod order;
 pub(crate) mod proved;
+mod publish;
 mod record;
 mod run;
 mod staging;
 mod worker;
 
+pub use publish::{
+    EffectOptions, EffectReport, EffectsReport, Recovery, planned_effects, publish, recover,
+    rollback, unfinished,
+};
 pub use record::EffectState;
 pub use run::Doing;
