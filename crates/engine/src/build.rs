@@ -148,6 +148,8 @@ pub async fn build(
             success: faults.is_empty() && reports.iter().all(|target| target.status.is_success()),
             duration_ms: milliseconds(started.elapsed()),
             targets: reports,
+            effects: Vec::new(),
+            effects_build: String::new(),
             diagnostics: faults
                 .into_iter()
                 .chain(workshop.sandbox.warning())
