@@ -189,10 +189,9 @@ pub(crate) enum Remaining {
 /// Undoes what was applied, the last first. One that fails stops it. What can't be undone at all
 /// stays, and with it what it came after.
 pub(crate) fn undo_all(journal: &mut Journal, hand: &mut dyn Hand, remaining: Remaining) -> Ended {
-    if !journal.story().turned_back || journal.story().closed {
-        if let Err(problem) = journal.write(Record::TurnedBack) {
-            return Ended::problem(problem);
-        }
+    let turned_back = journal.story().turned_back && !journal.story().closed;
+    if !turned_back && let Err(problem) = journal.write(Record::TurnedBack) {
+        return Ended::problem(problem);
     }
     let mut ended = Ended::default();
     let mut needed = BTreeSet::new();
