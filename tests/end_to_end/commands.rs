@@ -278,16 +278,20 @@ fn help_tells_the_commands_and_exit_codes() {
     Usage: synth [OPTIONS] <COMMAND>
 
     Commands:
-      build    Build targets and what they need
-      plan     Show the actions that a build consists of, without running any
-      explain  Say what a build would do for targets, and what is different from their last build
-      check    Check the configuration, the targets and the tools they need
-      clean    Remove the outputs of targets
-      cache    Look after the store of results and contents that all projects share
-      init     Write a synth.toml for what is found below the directory
-      schema   Print a JSON Schema: of synth.toml (for editors) or of the build report
-      plugin   Write, install and look after plugins: target kinds in libraries of their own
-      help     Print this message or the help of the given subcommand(s)
+      build     Build targets and what they need
+      publish   Apply the publish effects of what the last build has proven
+      deploy    Apply the deploy effects of what the last build has proven
+      rollback  Undo the effects of a build
+      recover   Finish or undo a publish that a crash has left unfinished; without either, say what is
+      plan      Show the actions that a build consists of, without running any
+      explain   Say what a build would do for targets, and what is different from their last build
+      check     Check the configuration, the targets and the tools they need
+      clean     Remove the outputs of targets
+      cache     Look after the store of results and contents that all projects share
+      init      Write a synth.toml for what is found below the directory
+      schema    Print a JSON Schema: of synth.toml (for editors) or of the build report
+      plugin    Write, install and look after plugins: target kinds in libraries of their own
+      help      Print this message or the help of the given subcommand(s)
 
     Options:
       -C, --directory <DIR>     Work in DIR instead of the current directory
@@ -305,7 +309,8 @@ fn help_tells_the_commands_and_exit_codes() {
       -V, --version             Print version
 
     Exit codes: 0 done, 1 a target failed, 2 wrong command line or configuration, 3 a tool or plugin is
-    missing, 4 store or state unusable, 70 internal error, 129, 130 and 143 ended by a signal
+    missing, 4 store or state unusable, 5 a publish is unfinished, 70 internal error, 129, 130 and 143
+    ended by a signal
     ");
 }
 

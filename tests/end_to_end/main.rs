@@ -15,6 +15,7 @@ mod cache;
 mod commands;
 mod configuration;
 mod docker_engine;
+mod effects;
 mod guide;
 mod image;
 mod incremental;

@@ -13,7 +13,8 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 a target failed, 2 wrong command line or configuration, \
-                  3 a tool or plugin is missing, 4 store or state unusable, 70 internal error, \
+                  3 a tool or plugin is missing, 4 store or state unusable, \
+                  5 a publish is unfinished, 70 internal error, \
                   129, 130 and 143 ended by a signal"
 )]
 pub(crate) struct Arguments {
@@ -56,6 +57,14 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Build targets and what they need
     Build(BuildArguments),
+    /// Apply the publish effects of what the last build has proven
+    Publish(PublishArguments),
+    /// Apply the deploy effects of what the last build has proven
+    Deploy(PublishArguments),
+    /// Undo the effects of a build
+    Rollback(RollbackArguments),
+    /// Finish or undo a publish that a crash has left unfinished; without either, say what is
+    Recover(RecoverArguments),
     /// Show the actions that a build consists of, without running any
     Plan(PlanArguments),
     /// Say what a build would do for targets, and what is different from their last build
@@ -269,6 +278,15 @@ pub(crate) struct BuildArguments {
     /// Execute everything of the targets that are named again, and keep the results
     #[arg(long)]
     pub(crate) force: bool,
+    /// Then apply the publish effects of what was built
+    #[arg(long)]
+    pub(crate) publish: bool,
+    /// Then apply the deploy effects of what was built
+    #[arg(long)]
+    pub(crate) deploy: bool,
+    /// Agree to effects that can't be undone
+    #[arg(long)]
+    pub(crate) yes: bool,
     /// Leave the cache alone: take no results and no plans of earlier builds, and keep none
     #[arg(long, conflicts_with = "force")]
     pub(crate) no_cache: bool,
@@ -291,6 +309,50 @@ pub(crate) struct BuildArguments {
     #[cfg(feature = "docker")]
     #[arg(long)]
     pub(crate) load: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArguments {
+    #[command(flatten)]
+    pub(crate) targets: TargetArguments,
+    /// Only say which effects there are, in their order
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Agree to effects that can't be undone
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// How the result is reported
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArguments {
+    /// The build, as its publish called it
+    #[arg(value_name = "BUILD")]
+    pub(crate) build: String,
+    /// How the result is reported
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecoverArguments {
+    /// Apply what is missing
+    #[arg(long, conflicts_with_all = ["undo", "done_by_hand"])]
+    pub(crate) finish: bool,
+    /// Undo what was applied
+    #[arg(long, conflicts_with = "done_by_hand")]
+    pub(crate) undo: bool,
+    /// Take what is left as undone: you have done it by hand
+    #[arg(long)]
+    pub(crate) done_by_hand: bool,
+    /// Agree to effects that can't be undone
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// How the result is reported
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    pub(crate) format: ReportFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -12,6 +12,8 @@ pub const USAGE: u8 = 2;
 pub const TOOL_MISSING: u8 = 3;
 /// The store or the workspace's state can't be used: no room, no permission.
 pub const STATE: u8 = 4;
+/// A publish, or its undoing, is unfinished: `synth recover` goes on with it.
+pub const UNFINISHED: u8 = 5;
 /// synth itself, or a target kind, is at fault.
 pub const INTERNAL: u8 = 70;
 /// Ended because the terminal was closed (128 + SIGHUP).

@@ -13,6 +13,7 @@ mod artifact;
 mod context;
 mod diagnostic;
 mod digest;
+mod effect;
 mod manifest;
 mod message;
 mod path;
@@ -34,6 +35,10 @@ pub use context::{
 };
 pub use diagnostic::{Concern, Diagnostic, Place, Severity, TextPosition};
 pub use digest::{Digest, ParseDigestError};
+pub use effect::{
+    DirectoryPublish, EFFECT_NEEDS, EFFECT_OUTPUTS, Effect, EffectKind, EffectPhase,
+    EffectProcesses, EffectRequest, KEPT_RELEASES, Presence, Receipt,
+};
 pub use manifest::{
     HOST_TRIPLE, KindDescription, MANIFEST_SECTION, MANIFEST_SECTION_MACH_O, MANIFEST_VERSION,
     Manifest, RUSTC,

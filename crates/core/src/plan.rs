@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Diagnostic};
+use crate::{Action, Diagnostic, Effect};
 
 /// A target's actions, what they leave for others and which of that are artifacts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct Plan {
     /// Warnings to show beside the plan.
     #[serde(default)]
     pub warnings: Vec<Diagnostic>,
+    /// What is done to the world with the exports, when that is asked for and everything is proven.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<Effect>,
 }
 
 /// An output that outlives the build.
@@ -55,6 +58,13 @@ impl Plan {
     #[must_use]
     pub fn action(mut self, action: Action) -> Self {
         self.actions.push(action);
+        self
+    }
+
+    /// Adds an effect.
+    #[must_use]
+    pub fn effect(mut self, effect: Effect) -> Self {
+        self.effects.push(effect);
         self
     }
 

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::protocol::{Batch, Batching, Prepared};
 use crate::{
-    Diagnostic, Native, NativeOutcome, Plan, PlanContext, ProjectPath, Requirement, RunContext,
+    Concern, Diagnostic, DirectoryPublish, Effect, Native, NativeOutcome, Plan, PlanContext,
+    Presence, ProjectPath, Receipt, Requirement, RunContext,
 };
 
 /// A target kind: what `type` names in synth.toml.
@@ -67,11 +68,62 @@ pub trait BuildTarget: Send + Sync {
         Vec::new()
     }
 
+    /// Whether an effect of one of its plans that is [`Native`] has happened already, with the same
+    /// bytes.
+    ///
+    /// # Errors
+    /// Why that can't be found out; then the effect is not applied.
+    fn check_effect(
+        &self,
+        effect: &Effect,
+        context: &dyn RunContext,
+    ) -> Result<Presence, Vec<Diagnostic>> {
+        let _ = (effect, context);
+        Ok(Presence::Unknown)
+    }
+
+    /// Applies an effect of one of its plans that is [`Native`]. What was applied before and not
+    /// noted, because synth was killed, is applied again.
+    ///
+    /// # Errors
+    /// Why it did not happen: then nothing has.
+    fn apply_effect(
+        &self,
+        effect: &Effect,
+        context: &dyn RunContext,
+    ) -> Result<Receipt, Vec<Diagnostic>> {
+        let _ = context;
+        Err(vec![no_such_effect(effect)])
+    }
+
+    /// Undoes an effect. Without a receipt it is not known whether it was applied as a whole, in
+    /// part or not at all. What was undone before and not noted is undone again.
+    ///
+    /// # Errors
+    /// Why it is still there, and what is to be done by hand.
+    fn undo_effect(
+        &self,
+        effect: &Effect,
+        receipt: Option<&Receipt>,
+        context: &dyn RunContext,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let _ = (receipt, context);
+        Err(vec![no_such_effect(effect)])
+    }
+
     /// Whether `directory` holds something of this kind, for `synth init`.
     fn detect(&self, directory: &ProjectPath, context: &dyn PlanContext) -> Option<Detection> {
         let _ = (directory, context);
         None
     }
+}
+
+/// A kind that plans an effect carries it out too.
+fn no_such_effect(effect: &Effect) -> Diagnostic {
+    let message = format!("the target kind has no code for the effect `{}`", effect.id);
+    Diagnostic::error("kind.effect", message)
+        .concerning(Concern::Internal)
+        .help("this is a fault of the target kind: report it to its authors")
 }
 
 /// What a target kind is.
@@ -195,6 +247,9 @@ pub struct TargetSpec {
     /// Targets that are built before it and whose outputs it may use.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// The directory of releases that its exports are published in, by the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<DirectoryPublish>,
     /// The keys of its kind, valid under the kind's schema.
     #[serde(default)]
     pub settings: Map<String, Value>,
@@ -215,6 +270,7 @@ impl TargetSpec {
             dependencies: Vec::new(),
             environment: BTreeMap::new(),
             needs: Vec::new(),
+            publish: None,
             settings: Map::new(),
         }
     }

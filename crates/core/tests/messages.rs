@@ -127,7 +127,9 @@ fn holds(written: &Value, released: &Value, at: &str) -> Result<(), String> {
 }
 
 /// Keys whose values have keys of the user's or the plugin's own choice, or are another message's.
-const MAPS: [&str; 7] = [
+const MAPS: [&str; 8] = [
+    // A receipt's.
+    "data",
     "question",
     "answer",
     "environment",
@@ -138,7 +140,10 @@ const MAPS: [&str; 7] = [
 ];
 
 /// Keys that choose one of several forms of a message.
-const VARIANTS: [&str; 22] = [
+const VARIANTS: [&str; 25] = [
+    "processes",
+    "directory",
+    "present",
     "done",
     "malformed",
     "panicked",

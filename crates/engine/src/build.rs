@@ -13,6 +13,7 @@ use crate::Registry;
 use crate::action_graph::ActionGraph;
 use crate::commit::{Declaration, OutputPlace, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
+use crate::effects::proved;
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
 use crate::graph::TargetGraph;
@@ -147,6 +148,8 @@ pub async fn build(
             success: faults.is_empty() && reports.iter().all(|target| target.status.is_success()),
             duration_ms: milliseconds(started.elapsed()),
             targets: reports,
+            effects: Vec::new(),
+            effects_build: String::new(),
             diagnostics: faults
                 .into_iter()
                 .chain(workshop.sandbox.warning())
@@ -204,6 +207,7 @@ async fn pass(
     });
     let shop = Arc::clone(workshop);
     let ran = run(pipeline, &targets, graph, shop, &options.observer).await;
+    keep_proofs(workshop, &targets, &ran);
     if let Some(earlier) = earlier.filter(|_| options.use_cache) {
         keep_index(pipeline, options, workshop, &targets, &ran, earlier);
     }
@@ -382,6 +386,27 @@ async fn run(
         reports: reports.into_iter().flatten().collect(),
         trees: records.into_iter().map(|record| record.tree).collect(),
     }
+}
+
+/// Keeps what the build has proven for a publish that follows. Of a target that is settled it is
+/// known. When that can't be kept, a publish says that there was no build.
+fn keep_proofs(workshop: &Workshop, targets: &[PlannedTarget], ran: &Ran) {
+    let (mut proved, mut not_proved) = (Vec::new(), Vec::new());
+    for (target, tree) in targets.iter().zip(&ran.trees) {
+        let name = &target.spec.name;
+        let report = ran.reports.iter().find(|report| report.name == *name);
+        let succeeded = report.is_some_and(|report| report.status.is_success());
+        match tree {
+            _ if target.settled.is_some() => {}
+            Some(tree) if succeeded && ran.faults.is_empty() => {
+                let spec = &target.spec;
+                let found = proved::Proved::of(spec, &target.kind, &target.plan, tree);
+                proved.push((spec, found));
+            }
+            _ => not_proved.push(&target.spec),
+        }
+    }
+    let _ = proved::keep(workshop.state.records(), &proved, &not_proved);
 }
 
 /// Keeps what the build saw and left for the next one.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use synth_core::protocol::{Batch, Batching, Prepared};
 use synth_core::{
-    BuildTarget, Concern, Detection, Diagnostic, Native, NativeOutcome, Plan, PlanContext,
-    ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec,
+    BuildTarget, Concern, Detection, Diagnostic, Effect, Native, NativeOutcome, Plan, PlanContext,
+    Presence, ProjectPath, Receipt, Requirement, RunContext, TargetDescription, TargetSpec,
 };
 
 use crate::guard::{Panic, guarded};
@@ -125,6 +125,49 @@ impl Kind {
     ) -> Result<NativeOutcome, Vec<Diagnostic>> {
         let doing = format!("in `run` of `{}`", action.function);
         self.call(&doing, |kind| kind.run(action, context))
+            .unwrap_or_else(|problem| Err(vec![problem]))
+            .map_err(|problems| self.with_reason(problems, &doing))
+    }
+
+    pub(crate) fn check_effect(
+        &self,
+        effect: &Effect,
+        context: &dyn RunContext,
+    ) -> Result<Presence, Vec<Diagnostic>> {
+        self.effect("check_effect", effect, |kind| {
+            kind.check_effect(effect, context)
+        })
+    }
+
+    pub(crate) fn apply_effect(
+        &self,
+        effect: &Effect,
+        context: &dyn RunContext,
+    ) -> Result<Receipt, Vec<Diagnostic>> {
+        self.effect("apply_effect", effect, |kind| {
+            kind.apply_effect(effect, context)
+        })
+    }
+
+    pub(crate) fn undo_effect(
+        &self,
+        effect: &Effect,
+        receipt: Option<&Receipt>,
+        context: &dyn RunContext,
+    ) -> Result<(), Vec<Diagnostic>> {
+        self.effect("undo_effect", effect, |kind| {
+            kind.undo_effect(effect, receipt, context)
+        })
+    }
+
+    fn effect<T>(
+        &self,
+        method: &str,
+        effect: &Effect,
+        call: impl FnOnce(&dyn BuildTarget) -> Result<T, Vec<Diagnostic>>,
+    ) -> Result<T, Vec<Diagnostic>> {
+        let doing = format!("in `{method}` of `{}`", effect.id);
+        self.call(&doing, call)
             .unwrap_or_else(|problem| Err(vec![problem]))
             .map_err(|problems| self.with_reason(problems, &doing))
     }

@@ -14,6 +14,7 @@ mod clean;
 mod commit;
 mod config;
 mod digest;
+mod effects;
 mod event;
 mod executor;
 mod explain;
@@ -63,8 +64,12 @@ pub use config::{
     CONFIG_FILE_NAMES, FailureStrategy, LoadOptions, Loaded, Pipeline, SandboxConfig, SandboxMode,
     editor_schema,
 };
+pub use effects::{
+    Doing, EffectOptions, EffectReport, EffectState, EffectsReport, Recovery, planned_effects,
+    publish, recover, rollback, unfinished,
+};
 pub use event::{Event, Observer};
-pub use executor::handover;
+pub use executor::{Stop, handover};
 pub use graph::{GraphError, TargetGraph};
 pub use index::{BuildRequest, Earlier, Watched};
 pub use kind::Kind;

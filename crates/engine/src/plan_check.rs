@@ -7,6 +7,8 @@ use synth_core::{
     Action, Diagnostic, InputSource, Plan, ProjectPath, TargetDescription, TargetSpec,
 };
 
+use crate::effects::journal::is_name;
+use crate::effects::proved::DIRECTORY_EFFECT;
 use crate::kind::fault;
 
 /// A plan of `kind` as the scheduler needs it: unique names, references that lead somewhere, paths
@@ -65,6 +67,7 @@ pub(crate) fn check(
             }
         }
     }
+    reasons.extend(effect_problems(target, &plan));
     if let Some(id) = on_a_circle(&plan) {
         reasons.push(format!("`{id}` waits for itself"));
     }
@@ -85,6 +88,40 @@ pub(crate) fn check(
         kind.crate_name, kind.version
     ));
     Err(vec![reasons.into_iter().fold(problem, Diagnostic::cause)])
+}
+
+/// What keeps effects from being carried out.
+fn effect_problems(target: &TargetSpec, plan: &Plan) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let mut ids: BTreeSet<&str> = BTreeSet::new();
+    ids.extend(target.publish.as_ref().map(|_| DIRECTORY_EFFECT));
+    for effect in &plan.effects {
+        // The name of its log, and of the directory it works in.
+        if !is_name(&effect.id) {
+            reasons.push(format!("`{}` can't be the name of an effect", effect.id));
+        }
+        if !ids.insert(&effect.id) {
+            reasons.push(format!("two effects are called `{}`", effect.id));
+        }
+    }
+    for effect in &plan.effects {
+        let after = effect.after.iter();
+        reasons.extend(
+            after
+                .filter(|after| !ids.contains(after.as_str()))
+                .map(|after| {
+                    let id = &effect.id;
+                    format!("effect `{id}` comes after `{after}`, which is not there")
+                }),
+        );
+        let needs = effect.needs.iter();
+        reasons.extend(
+            needs
+                .filter(|need| !target.needs.contains(need))
+                .map(|need| format!("effect `{}` takes `{need}`, which is not needed", effect.id)),
+        );
+    }
+    reasons
 }
 
 /// An action that can never start, because it waits for one that waits for it.

@@ -31,6 +31,8 @@ pub(crate) enum Sort {
     InPlace,
     /// What was written to an output directory.
     Output,
+    /// What a build has proven of a target.
+    Proved,
 }
 
 impl Sort {
@@ -41,6 +43,7 @@ impl Sort {
             Self::Keys => 2,
             Self::InPlace => 3,
             Self::Output => 4,
+            Self::Proved => 5,
         }
     }
 }

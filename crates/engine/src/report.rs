@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use synth_core::{Artifact, Diagnostic, Phase};
 
+use crate::effects::EffectReport;
+
 /// The version of the report's shape. A field added leaves it; anything else raises it.
 pub const REPORT_VERSION: u32 = 1;
 
@@ -26,6 +28,12 @@ pub struct BuildReport {
     pub duration_ms: u64,
     /// The targets, in the configuration's order.
     pub targets: Vec<TargetReport>,
+    /// What was done to the world, in the order in which it is applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<EffectReport>,
+    /// The name of that, for `synth rollback`; empty when nothing was done.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub effects_build: String,
     /// What belongs to no target.
     #[serde(default)]
     pub diagnostics: Vec<Diagnostic>,
@@ -144,6 +152,8 @@ impl BuildReport {
             success: false,
             duration_ms: 0,
             targets: Vec::new(),
+            effects: Vec::new(),
+            effects_build: String::new(),
             diagnostics,
         }
     }

@@ -4,6 +4,7 @@
 //! See [`CommandTarget`] for the target kind and [`create_command_build_target`] for a target made
 //! by a program.
 
+mod effects;
 mod patterns;
 mod plan;
 mod programs;

@@ -4,6 +4,7 @@ use synth_core::{
     Action, Diagnostic, Exec, InputSource, Phase, Plan, PlanContext, SourceFiles, TargetSpec,
 };
 
+use crate::effects;
 use crate::programs::{self, Program};
 use crate::recipe::Recipe;
 use crate::resources;
@@ -30,6 +31,28 @@ pub(crate) fn plan(
             .iter()
             .map(|(tool, place)| (tool, place.clone())),
     );
+    let effect_programs: Vec<_> = recipe
+        .effects
+        .iter()
+        .map(|command| {
+            let place = vec![command.setting.to_owned(), "0".to_owned()];
+            (&command.program, place)
+        })
+        .chain(
+            recipe
+                .tools
+                .iter()
+                .map(|(tool, place)| (tool, place.clone())),
+        )
+        .collect();
+    let effect = match recipe.effects.is_empty() {
+        true => None,
+        // They are no tools of the action, which does not run again when one of them changes.
+        false => {
+            let tools = programs::find(&effect_programs, context)?;
+            effects::effect(target, settings, &recipe.effects, &tools)
+        }
+    };
     let tools = programs::find(&programs, context)?;
     let directory = match target.source_path.as_str() {
         "" => PROJECT.to_owned(),
@@ -57,6 +80,7 @@ pub(crate) fn plan(
         action = action.timeout_seconds(seconds);
     }
     let mut plan = Plan::default();
+    plan.effects.extend(effect);
     if checks {
         return Ok(plan.action(action).in_place());
     }

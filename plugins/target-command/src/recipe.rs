@@ -4,6 +4,7 @@ use synth_core::{
     Diagnostic, FileKind, PlanContext, PlanError, ProjectPath, SourceFiles, TargetSpec,
 };
 
+use crate::effects::{self, EffectCommand};
 use crate::patterns;
 use crate::programs::{self, Program};
 use crate::resources;
@@ -25,6 +26,8 @@ pub(crate) struct Recipe {
     pub(crate) program: Program,
     /// Other programs, with the place of each.
     pub(crate) tools: Vec<(Program, Vec<String>)>,
+    /// What publishes, if anything does.
+    pub(crate) effects: Vec<EffectCommand>,
 }
 
 /// What was found of a target's table.
@@ -59,6 +62,8 @@ pub(crate) fn read(target: &TargetSpec, context: &dyn PlanContext) -> Reading {
     problems.extend(programs::shell_words(&settings));
     let (tools, found) = programs::tools(&settings.tools);
     problems.extend(found);
+    let (effects, found) = effects::read(&settings);
+    problems.extend(found);
     if patterns_are_sound {
         let found = file_problems(target, &settings, program.as_ref(), context);
         problems.extend(found.unwrap_or_else(|error| vec![unreadable(target, &error)]));
@@ -69,6 +74,7 @@ pub(crate) fn read(target: &TargetSpec, context: &dyn PlanContext) -> Reading {
         argv,
         program,
         tools,
+        effects,
     });
     Reading { recipe, problems }
 }

@@ -70,6 +70,21 @@ pub(crate) struct Settings {
     /// `false` unless the command is `cargo`.
     pub(crate) jobserver: Option<JobserverSetting>,
 
+    /// The command that publishes the outputs, on `synth publish`: a program and its arguments, as
+    /// in `command`. It runs in the source directory, outside of the sandbox; the outputs are in
+    /// the directory that `SYNTH_OUT` names, those of needed targets in `SYNTH_OUT_NAME`. To run it
+    /// twice has to come to the same as to run it once.
+    pub(crate) publish_command: Option<Vec<String>>,
+
+    /// The command that takes back what `publish_command` did. Without one publishing is
+    /// irreversible: it comes last, and has to be agreed to. What `publish_command` left in the
+    /// file that `SYNTH_RECEIPT` names is in the file of that variable again.
+    pub(crate) undo_command: Option<Vec<String>>,
+
+    /// The command that tells whether these very outputs are published already: it exits with 0
+    /// if they are, and with 1 if they are not.
+    pub(crate) check_command: Option<Vec<String>>,
+
     /// After how many seconds the command is ended; 3600 unless said otherwise.
     #[schemars(range(min = 1))]
     pub(crate) timeout_seconds: Option<u64>,

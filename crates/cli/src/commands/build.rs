@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use synth_core::Diagnostic;
+use synth_core::{Diagnostic, EffectPhase};
 use synth_engine::plugin::LOCK_FILE_NAME;
 use synth_engine::{
     BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, Loaded, Pipeline,
@@ -12,7 +12,8 @@ use synth_engine::{
 
 use super::signals::Signals;
 use super::{
-    Kinds, Outcome, directory, host_program, load, load_options, plugin_options, print, print_json,
+    Kinds, Outcome, directory, effects, host_program, load, load_options, plugin_options, print,
+    print_json, runtime,
 };
 use crate::arguments::{BuildArguments, Global, ReportFormat, SandboxArgument};
 use crate::render::progress::{Amount, Progress};
@@ -40,7 +41,9 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
     };
     // Images are loaded from what the pipeline says of them.
     let executes = arguments.no_cache || arguments.force || arguments.verify_reproducible;
-    if let Some(earlier) = earlier.as_ref().filter(|_| !executes && !loads(arguments))
+    if let Some(earlier) = earlier
+        .as_ref()
+        .filter(|_| !executes && !loads(arguments) && phases(arguments).is_empty())
         && let Some(report) = earlier.nothing_to_do()
     {
         show(global, arguments, &report, earlier.root())?;
@@ -72,18 +75,77 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
         (false, true) => Amount::Verbose,
         (false, false) => Amount::Normal,
     };
-    runtime.block_on(build(global, arguments, &loaded, earlier, amount))
+    if !phases(arguments).is_empty()
+        && let Some(open) = synth_engine::unfinished(&loaded.pipeline.root)?
+    {
+        let message = format!("build {} has not finished what it published", open.build);
+        let help = "`synth recover --finish` applies what is missing, `synth recover --undo` undoes it; \
+                    `synth build` alone works";
+        return Err(vec![
+            Diagnostic::error("effect.unfinished", message)
+                .concerning(synth_core::Concern::State)
+                .help(help),
+        ]);
+    }
+    let built = runtime.block_on(build(arguments, &loaded, earlier, amount))?;
+    drop(runtime);
+    conclude(global, arguments, &loaded, built)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Vec<Diagnostic>> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            let problem = Diagnostic::error("internal", "no threads can be started");
-            let problem = problem.concerning(synth_core::Concern::Internal);
-            vec![problem.caused_by(&error)]
-        })
+/// What is to be done to the world after the build.
+fn phases(arguments: &BuildArguments) -> Vec<EffectPhase> {
+    let publish = arguments.publish.then_some(EffectPhase::Publish);
+    let deploy = arguments.deploy.then_some(EffectPhase::Deploy);
+    publish.into_iter().chain(deploy).collect()
+}
+
+/// What a build came to, and the exit code of the signal that ended it, if one did.
+struct Built {
+    report: Option<BuildReport>,
+    signal: Option<u8>,
+}
+
+/// Applies the effects of a build that succeeded, and reports.
+fn conclude(global: &Global, arguments: &BuildArguments, loaded: &Loaded, built: Built) -> Outcome {
+    let root = &loaded.pipeline.root;
+    let Some(mut report) = built.report else {
+        return Ok(built.signal.unwrap_or(exit::FAILED));
+    };
+    let phases = phases(arguments);
+    let mut effects = None;
+    let mut signal = built.signal;
+    if report.success && signal.is_none() && !phases.is_empty() {
+        match effects::apply(global, loaded, &phases, arguments.yes) {
+            Ok((applied, ended_by)) => {
+                signal = ended_by;
+                report.success = applied.success;
+                report.effects.clone_from(&applied.effects);
+                report.effects_build.clone_from(&applied.build);
+                effects = Some(applied);
+            }
+            Err(problems) => {
+                report.success = false;
+                report.diagnostics.extend(problems);
+            }
+        }
+    }
+    if let Some(effects) = &effects
+        && arguments.format == ReportFormat::Json
+    {
+        report.diagnostics.extend(effects.diagnostics.clone());
+    }
+    show(global, arguments, &report, root)?;
+    if let Some(effects) = &effects
+        && arguments.format == ReportFormat::Human
+    {
+        effects::show(global, effects, root);
+    }
+    let code = || match (&effects, report.success) {
+        (_, true) => exit::SUCCESS,
+        (Some(effects), false) => effects::code(effects),
+        (None, false) => exit::of_failures(report.all_diagnostics()),
+    };
+    Ok(signal.unwrap_or_else(code))
 }
 
 /// The targets that changes since a revision can reach.
@@ -177,12 +239,11 @@ fn sandbox_mode(argument: SandboxArgument) -> SandboxMode {
 }
 
 async fn build(
-    global: &Global,
     arguments: &BuildArguments,
     loaded: &Loaded,
     earlier: Option<Earlier>,
     amount: Amount,
-) -> Outcome {
+) -> Result<Built, Vec<Diagnostic>> {
     let Loaded {
         pipeline,
         registry,
@@ -223,9 +284,14 @@ async fn build(
     let mut report = match synth_engine::build(pipeline, registry, &options).await {
         Ok(report) => report,
         Err(error) => {
-            return signals
-                .exit_code()
-                .map_or_else(|| Err(error.into_diagnostics()), Ok);
+            let signal = signals.exit_code();
+            return match signal {
+                Some(_) => Ok(Built {
+                    report: None,
+                    signal,
+                }),
+                None => Err(error.into_diagnostics()),
+            };
         }
     };
     #[cfg(feature = "docker")]
@@ -236,14 +302,9 @@ async fn build(
         report.success = false;
         report.diagnostics.push(problem);
     }
-    show(global, arguments, &report, &pipeline.root)?;
-    if let Some(code) = signals.exit_code() {
-        return Ok(code);
-    }
-    Ok(if report.success {
-        exit::SUCCESS
-    } else {
-        exit::of_failures(report.all_diagnostics())
+    Ok(Built {
+        report: Some(report),
+        signal: signals.exit_code(),
     })
 }
 

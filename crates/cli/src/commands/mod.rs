@@ -4,6 +4,7 @@ mod build;
 mod cache;
 mod check;
 mod clean;
+mod effects;
 mod explain;
 mod init;
 #[cfg(feature = "docker")]
@@ -17,7 +18,7 @@ use std::cell::{OnceCell, RefCell};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use synth_core::Diagnostic;
+use synth_core::{Diagnostic, EffectPhase};
 use synth_engine::plugin::{
     HostProgram, PLUGIN_DIR_VARIABLE, PluginDirectories, PluginOptions, default_plugin_directory,
 };
@@ -32,6 +33,14 @@ pub(crate) fn run(arguments: &Arguments, kinds: &Kinds<'_>) -> u8 {
     let global = &arguments.global;
     let result = match &arguments.command {
         Command::Build(arguments) => build::run(global, arguments, kinds),
+        Command::Publish(arguments) => {
+            effects::publish(global, arguments, EffectPhase::Publish, kinds)
+        }
+        Command::Deploy(arguments) => {
+            effects::publish(global, arguments, EffectPhase::Deploy, kinds)
+        }
+        Command::Rollback(arguments) => effects::rollback(global, arguments, kinds),
+        Command::Recover(arguments) => effects::recover(global, arguments, kinds),
         Command::Plan(arguments) => plan::run(global, arguments, kinds.get()),
         Command::Explain(arguments) => explain::run(global, arguments, kinds.get()),
         Command::Check(arguments) => check::run(global, arguments, kinds.get()),
@@ -148,6 +157,18 @@ fn host_program(word: &str) -> Result<HostProgram, Vec<Diagnostic>> {
         program,
         arguments: vec![word.into()],
     })
+}
+
+/// What waits for processes and signals.
+fn runtime() -> Result<tokio::runtime::Runtime, Vec<Diagnostic>> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            let problem = Diagnostic::error("internal", "no threads can be started");
+            let problem = problem.concerning(synth_core::Concern::Internal);
+            vec![problem.caused_by(&error)]
+        })
 }
 
 /// Writes to standard output, for people: when it can't be written, what was done is done.

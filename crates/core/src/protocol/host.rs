@@ -13,9 +13,9 @@ use super::{
     TargetQuestion, host_method, method, reply, written,
 };
 use crate::{
-    BuildTarget, Concern, Detection, Diagnostic, INTERFACE_VERSION, Message, MessageError, Native,
-    NativeOutcome, Plan, PlanContext, Process, ProjectPath, Requirement, RunContext, SourceFiles,
-    TargetDescription, TargetSpec, ToolRequest,
+    BuildTarget, Concern, Detection, Diagnostic, Effect, EffectRequest, INTERFACE_VERSION, Message,
+    MessageError, Native, NativeOutcome, Plan, PlanContext, Presence, Process, ProjectPath,
+    Receipt, Requirement, RunContext, SourceFiles, TargetDescription, TargetSpec, ToolRequest,
 };
 
 /// The way to a plugin.
@@ -270,6 +270,30 @@ impl<C: Channel> RemoteTarget<C> {
         says_enough.then_some(Prepared { problems, plan })
     }
 
+    /// Puts a question about an effect.
+    fn effect<A>(
+        &self,
+        method: &str,
+        effect: &Effect,
+        receipt: Option<&Receipt>,
+        context: &dyn RunContext,
+        fallback: Option<Outcome<A>>,
+    ) -> Result<A, Vec<Diagnostic>>
+    where
+        A: for<'de> Deserialize<'de>,
+    {
+        let request = EffectRequest {
+            effect: effect.clone(),
+            receipt: receipt.cloned(),
+            inputs: context.inputs().to_owned(),
+            outputs: context.outputs().to_owned(),
+            scratch: context.scratch().to_owned(),
+        };
+        // There may have been no other question before it: effects need no plan.
+        let answer = self.put(method, &request, &HostSide::Run(context), fallback);
+        answer.map_err(|problem| vec![problem])?.into()
+    }
+
     fn fault(&self, code: &str, message: String) -> Diagnostic {
         Diagnostic::error(code, message)
             .concerning(Concern::Internal)
@@ -362,6 +386,32 @@ impl<C: Channel> BuildTarget for RemoteTarget<C> {
         let answer: Result<Outcome<NativeOutcome>, Diagnostic> =
             self.question(method::RUN, &request, &HostSide::Run(context), None);
         answer.map_err(|problem| vec![problem])?.into()
+    }
+
+    fn check_effect(
+        &self,
+        effect: &Effect,
+        context: &dyn RunContext,
+    ) -> Result<Presence, Vec<Diagnostic>> {
+        let unknown = Some(Outcome::Success(Presence::Unknown));
+        self.effect(method::CHECK_EFFECT, effect, None, context, unknown)
+    }
+
+    fn apply_effect(
+        &self,
+        effect: &Effect,
+        context: &dyn RunContext,
+    ) -> Result<Receipt, Vec<Diagnostic>> {
+        self.effect(method::APPLY_EFFECT, effect, None, context, None)
+    }
+
+    fn undo_effect(
+        &self,
+        effect: &Effect,
+        receipt: Option<&Receipt>,
+        context: &dyn RunContext,
+    ) -> Result<(), Vec<Diagnostic>> {
+        self.effect(method::UNDO_EFFECT, effect, receipt, context, None)
     }
 
     fn clean(&self, target: &TargetSpec) -> Vec<ProjectPath> {

@@ -53,6 +53,14 @@ pub mod method {
     /// A [`RunRequest`](super::RunRequest) to an [`Outcome`](super::Outcome) with a
     /// [`NativeOutcome`](crate::NativeOutcome).
     pub const RUN: &str = "run";
+    /// An [`EffectRequest`](crate::EffectRequest) to an [`Outcome`](super::Outcome) with a
+    /// [`Presence`](crate::Presence). Who does not know it can't tell.
+    pub const CHECK_EFFECT: &str = "check_effect";
+    /// An [`EffectRequest`](crate::EffectRequest) to an [`Outcome`](super::Outcome) with a
+    /// [`Receipt`](crate::Receipt).
+    pub const APPLY_EFFECT: &str = "apply_effect";
+    /// An [`EffectRequest`](crate::EffectRequest) to an [`Outcome`](super::Outcome) with `null`.
+    pub const UNDO_EFFECT: &str = "undo_effect";
     /// A [`TargetSpec`](crate::TargetSpec) to a list of [`ProjectPath`](crate::ProjectPath)s.
     pub const CLEAN: &str = "clean";
     /// A [`ProjectPath`](crate::ProjectPath) to a [`Detection`](crate::Detection) or `null`.

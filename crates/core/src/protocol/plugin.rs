@@ -14,8 +14,9 @@ use super::{
     reply, turn, turn::Turn, written,
 };
 use crate::{
-    BuildTarget, Concern, Diagnostic, FileKind, Message, PlanContext, PlanError, Process,
-    ProcessOutcome, ProjectPath, RunContext, SourceFiles, TargetSpec, Tool, ToolError, ToolRequest,
+    BuildTarget, Concern, Diagnostic, EffectRequest, FileKind, Message, PlanContext, PlanError,
+    Process, ProcessOutcome, ProjectPath, RunContext, SourceFiles, TargetSpec, Tool, ToolError,
+    ToolRequest,
 };
 
 /// Answers one question. A panic of the target is an answer too; `place` tells where the last one
@@ -81,8 +82,21 @@ fn called(
             turn::prepare(target, &request, host, place)
         }),
         method::RUN => reply(request, |request: RunRequest| {
-            let context = RunHost { host, request };
-            Outcome::from(target.run(&context.request.action, &context))
+            let context = RunHost::of_action(host, &request);
+            Outcome::from(target.run(&request.action, &context))
+        }),
+        method::CHECK_EFFECT => reply(request, |request: EffectRequest| {
+            let context = RunHost::of_effect(host, &request);
+            Outcome::from(target.check_effect(&request.effect, &context))
+        }),
+        method::APPLY_EFFECT => reply(request, |request: EffectRequest| {
+            let context = RunHost::of_effect(host, &request);
+            Outcome::from(target.apply_effect(&request.effect, &context))
+        }),
+        method::UNDO_EFFECT => reply(request, |request: EffectRequest| {
+            let context = RunHost::of_effect(host, &request);
+            let receipt = request.receipt.as_ref();
+            Outcome::from(target.undo_effect(&request.effect, receipt, &context))
         }),
         method::CLEAN => reply(request, |spec: TargetSpec| target.clean(&spec)),
         method::DETECT => reply(request, |directory: ProjectPath| {
@@ -206,20 +220,42 @@ impl PlanContext for Host<'_> {
 /// The host as a [`RunContext`].
 struct RunHost<'a> {
     host: &'a dyn Ask,
-    request: RunRequest,
+    inputs: &'a Path,
+    outputs: &'a Path,
+    scratch: &'a Path,
+}
+
+impl<'a> RunHost<'a> {
+    fn of_action(host: &'a dyn Ask, request: &'a RunRequest) -> Self {
+        Self {
+            host,
+            inputs: &request.inputs,
+            outputs: &request.outputs,
+            scratch: &request.scratch,
+        }
+    }
+
+    fn of_effect(host: &'a dyn Ask, request: &'a EffectRequest) -> Self {
+        Self {
+            host,
+            inputs: &request.inputs,
+            outputs: &request.outputs,
+            scratch: &request.scratch,
+        }
+    }
 }
 
 impl RunContext for RunHost<'_> {
     fn inputs(&self) -> &Path {
-        &self.request.inputs
+        self.inputs
     }
 
     fn outputs(&self) -> &Path {
-        &self.request.outputs
+        self.outputs
     }
 
     fn scratch(&self) -> &Path {
-        &self.request.scratch
+        self.scratch
     }
 
     fn log(&self, line: &str) {

@@ -10,10 +10,12 @@ use synth_core::protocol::{
     TargetAnswer, TargetQuestion, host_method,
 };
 use synth_core::{
-    Action, ArtifactRule, Concern, DetectedSetting, Detection, Diagnostic, Digest, Exec, FileKind,
-    HOST_TRIPLE, InlineFile, InputSource, KindDescription, Manifest, Native, NativeOutcome, Phase,
-    Plan, PlanError, Process, ProcessOutcome, ProjectPath, Requirement, Resources, Retry,
-    SettingAlias, SourceFiles, TargetDescription, TargetSpec, Tool, ToolError, ToolRequest,
+    Action, ArtifactRule, Concern, DetectedSetting, Detection, Diagnostic, Digest,
+    DirectoryPublish, Effect, EffectPhase, EffectProcesses, EffectRequest, Exec, FileKind,
+    HOST_TRIPLE, InlineFile, InputSource, KindDescription, Manifest, Native, NativeOutcome,
+    Network, Phase, Plan, PlanError, Presence, Process, ProcessOutcome, ProjectPath, Receipt,
+    Requirement, Resources, Retry, SettingAlias, SourceFiles, TargetDescription, TargetSpec, Tool,
+    ToolError, ToolRequest,
 };
 
 use super::Released;
@@ -37,6 +39,28 @@ pub(super) fn all() -> Vec<Released> {
             "run.answer",
             Answer::Done(Outcome::Success(native_outcome())),
         ),
+        Released::new("effects.plan.answer", {
+            let plan = effects().into_iter().fold(Plan::default(), Plan::effect);
+            Answer::Done(Outcome::Success(plan))
+        }),
+        Released::new("effects.target", publishing_target()),
+        Released::new("effect.request", effect_request()),
+        Released::new(
+            "check_effect.answers",
+            vec![
+                Answer::Done(Outcome::Success(Presence::Unknown)),
+                Answer::Done(Outcome::Success(Presence::Absent)),
+                Answer::Done(Outcome::Success(Presence::Present(receipt()))),
+            ],
+        ),
+        Released::new(
+            "apply_effect.answers",
+            vec![
+                Answer::Done(Outcome::Success(receipt())),
+                Answer::Done(Outcome::Success(Receipt::already_there())),
+            ],
+        ),
+        Released::new("undo_effect.answer", Answer::Done(Outcome::Success(()))),
         Released::new("clean.answer", Answer::Done(vec![path("web/.cache")])),
         Released::new("detect.answer", Answer::Done(Some(detection()))),
         Released::new("unknown.answer", Answer::<()>::Unknown),
@@ -176,6 +200,61 @@ fn target() -> TargetSpec {
         .need("api")
         .setting("name", "world")
         .setting("many", json!([1, { "deep": null }]))
+}
+
+fn publishing_target() -> TargetSpec {
+    let publish = DirectoryPublish {
+        directory: "/srv/site".into(),
+        keep: 3,
+    };
+    TargetSpec {
+        publish: Some(publish),
+        ..target()
+    }
+}
+
+/// One of each kind, with every field.
+fn effects() -> Vec<Effect> {
+    let processes = EffectProcesses {
+        apply: Exec::new(["upload", "${synth:root}/out"]).pass(["TOKEN"]),
+        undo: Some(Exec::new(["remove"]).working_directory("web")),
+        check: Some(Exec::new(["./look"]).variable("DEPTH", "1")),
+    };
+    let directory = DirectoryPublish {
+        directory: "/srv/site".into(),
+        keep: 3,
+    };
+    let announce = Native::new("announce").parameters(json!({ "to": "all" }));
+    vec![
+        Effect {
+            needs: vec!["api".into()],
+            tools: vec![tool()],
+            network: Network::Allowed,
+            timeout_seconds: Some(60),
+            retry: Retry { attempts: 3 },
+            ..Effect::new("upload", EffectPhase::Publish, "upload it", processes)
+        },
+        Effect::new("directory", EffectPhase::Publish, "put it there", directory),
+        Effect {
+            after: vec!["upload".into()],
+            irreversible: true,
+            ..Effect::new("announce", EffectPhase::Deploy, "tell everybody", announce)
+        },
+    ]
+}
+
+fn receipt() -> Receipt {
+    Receipt::new(2, json!({ "name": "site-1.0" }))
+}
+
+fn effect_request() -> EffectRequest {
+    EffectRequest {
+        effect: effects().remove(2),
+        receipt: Some(receipt()),
+        inputs: "/work/inputs".into(),
+        outputs: "/work/outputs".into(),
+        scratch: "/work/scratch".into(),
+    }
 }
 
 fn diagnostics() -> Vec<Diagnostic> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use synth_core::TargetDescription;
+use synth_core::{DirectoryPublish, TargetDescription};
 
 use super::plugins;
 use crate::Registry;
@@ -171,16 +171,19 @@ pub(crate) struct TargetTable {
     pub(crate) environment: BTreeMap<String, String>,
     /// Targets that are built before this one and whose outputs it may use.
     pub(crate) needs: Vec<String>,
+    /// The directory of releases that `synth publish` puts the outputs into.
+    pub(crate) publish: Option<DirectoryPublish>,
 }
 
 /// The names of the keys that every target has.
-pub(crate) const COMMON_KEYS: [&str; 6] = [
+pub(crate) const COMMON_KEYS: [&str; 7] = [
     "type",
     "source_path",
     "output_path",
     "dependencies",
     "environment",
     "needs",
+    "publish",
 ];
 
 /// Other spellings of the common keys, as codomyrmex's `build_synthesis` has them.

@@ -163,6 +163,9 @@ fn target_spec(
         }
     }
     if let Value::Object(settings) = node.to_json() {
+        // One of another shape is reported when the shape is checked.
+        let publish = settings.get("publish").cloned();
+        target.publish = publish.and_then(|publish| serde_json::from_value(publish).ok());
         target.settings = settings
             .into_iter()
             .filter(|(key, _)| !COMMON_KEYS.contains(&key.as_str()))

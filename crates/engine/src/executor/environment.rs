@@ -117,7 +117,7 @@ fn is_named(pattern: &str, name: &str) -> bool {
     }
 }
 
-fn search_path(tools: &[Tool]) -> OsString {
+pub(crate) fn search_path(tools: &[Tool]) -> OsString {
     let mut seen = BTreeSet::new();
     let directories = tools
         .iter()

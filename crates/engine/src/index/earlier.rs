@@ -165,6 +165,8 @@ impl Earlier {
             success: true,
             duration_ms: milliseconds(self.started.elapsed()),
             targets: reports.collect::<Option<_>>()?,
+            effects: Vec::new(),
+            effects_build: String::new(),
             diagnostics,
         })
     }

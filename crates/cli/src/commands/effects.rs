@@ -1,0 +1,285 @@
+//! `synth publish`, `synth deploy`, `synth rollback` and `synth recover`: what the last build has
+//! proven goes into the world, and comes back.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use synth_core::{Diagnostic, EffectPhase};
+use synth_engine::{
+    CancellationToken, Doing, EffectOptions, EffectReport, EffectState, EffectsReport, Loaded,
+    Recovery, Registry, Stop, unfinished,
+};
+
+use super::signals::Signals;
+use super::{Kinds, Outcome, directory, load, print, print_json};
+use crate::arguments::{
+    Global, PublishArguments, RecoverArguments, ReportFormat, RollbackArguments,
+};
+use crate::exit;
+use crate::render::progress::{Amount, Progress};
+use crate::render::{diagnostics, tell};
+
+/// `synth publish` and `synth deploy`.
+pub(crate) fn publish(
+    global: &Global,
+    arguments: &PublishArguments,
+    phase: EffectPhase,
+    linked: &Kinds<'_>,
+) -> Outcome {
+    let loaded = load(global, &arguments.targets.targets, linked.get())?;
+    if arguments.dry_run {
+        let effects = synth_engine::planned_effects(&loaded.pipeline, &[phase])?;
+        match arguments.format {
+            ReportFormat::Json => print_json(&effects)?,
+            ReportFormat::Human => print(&lines(&effects)),
+        }
+        return Ok(exit::SUCCESS);
+    }
+    let (report, signal) = apply(global, &loaded, &[phase], arguments.yes)?;
+    let root = &loaded.pipeline.root;
+    finish(global, arguments.format, &report, root, signal)
+}
+
+/// Applies the effects of a pipeline that is proven; the exit code is that of a signal that ended it.
+pub(super) fn apply(
+    global: &Global,
+    loaded: &Loaded,
+    phases: &[EffectPhase],
+    yes: bool,
+) -> Result<(EffectsReport, Option<u8>), Vec<Diagnostic>> {
+    with_options(global, yes, |options| {
+        synth_engine::publish(&loaded.pipeline, &loaded.registry, phases, options)
+    })
+}
+
+pub(crate) fn rollback(
+    global: &Global,
+    arguments: &RollbackArguments,
+    linked: &Kinds<'_>,
+) -> Outcome {
+    let (root, registry) = workspace(global, linked)?;
+    let (report, signal) = with_options(global, true, |options| {
+        synth_engine::rollback(&root, &registry, &arguments.build, options)
+    })?;
+    finish(global, arguments.format, &report, &root, signal)
+}
+
+pub(crate) fn recover(
+    global: &Global,
+    arguments: &RecoverArguments,
+    linked: &Kinds<'_>,
+) -> Outcome {
+    let (root, registry) = workspace(global, linked)?;
+    let recovery = match (arguments.finish, arguments.undo, arguments.done_by_hand) {
+        (true, ..) => Recovery::Finish,
+        (_, true, _) => Recovery::Undo,
+        (_, _, true) => Recovery::DoneByHand,
+        _ => return open(arguments, &root),
+    };
+    let (report, signal) = with_options(global, arguments.yes, |options| {
+        synth_engine::recover(&root, &registry, recovery, options)
+    })?;
+    let Some(report) = report else {
+        return nothing_open(arguments);
+    };
+    finish(global, arguments.format, &report, &root, signal)
+}
+
+/// Says what is unfinished, and what could be done.
+fn open(arguments: &RecoverArguments, root: &Path) -> Outcome {
+    let Some(report) = unfinished(root)? else {
+        return nothing_open(arguments);
+    };
+    if arguments.format == ReportFormat::Json {
+        print_json(&report)?;
+        return Ok(exit::UNFINISHED);
+    }
+    let effects = &report.effects;
+    let of = |states: &[EffectState]| -> Vec<String> {
+        let chosen = effects
+            .iter()
+            .filter(|effect| states.contains(&effect.state));
+        chosen
+            .map(|effect| format!("{}: {}", effect.target, effect.id))
+            .collect()
+    };
+    let missing = of(&[EffectState::Pending, EffectState::Failed]);
+    let there = of(&[
+        EffectState::Applied,
+        EffectState::Failed,
+        EffectState::NotUndone,
+    ]);
+    let none_or = |names: Vec<String>| match names.is_empty() {
+        true => "nothing".to_owned(),
+        false => names.join(", "),
+    };
+    print(&format!(
+        "build {} is unfinished\n\n{}\n\n`synth recover --finish` applies {}\n`synth recover --undo` undoes {}",
+        report.build,
+        lines(effects),
+        none_or(missing),
+        none_or(there),
+    ));
+    Ok(exit::UNFINISHED)
+}
+
+fn nothing_open(arguments: &RecoverArguments) -> Outcome {
+    match arguments.format {
+        ReportFormat::Json => print_json(&serde_json::Value::Null)?,
+        ReportFormat::Human => print("nothing is unfinished"),
+    }
+    Ok(exit::SUCCESS)
+}
+
+/// Where journals are, and the kinds that may have written into them: those that are linked in when
+/// synth.toml can't be read any more.
+fn workspace(global: &Global, linked: &Kinds<'_>) -> Result<(PathBuf, Registry), Vec<Diagnostic>> {
+    match load(global, &[], linked.get()) {
+        Ok(loaded) => Ok((loaded.pipeline.root, loaded.registry)),
+        Err(problems) => {
+            let root = directory(global)?;
+            if !root.join(".synth/journal").is_dir() {
+                return Err(problems);
+            }
+            Ok((root, linked.get().clone()))
+        }
+    }
+}
+
+fn with_options<T>(
+    global: &Global,
+    yes: bool,
+    act: impl FnOnce(&EffectOptions<'_>) -> Result<T, Vec<Diagnostic>>,
+) -> Result<(T, Option<u8>), Vec<Diagnostic>> {
+    let runtime = super::runtime()?;
+    let amount = match global.quiet {
+        true => Amount::Quiet,
+        false => Amount::Normal,
+    };
+    let progress = Arc::new(Progress::new(amount));
+    let stop = Stop {
+        cancel: CancellationToken::new(),
+        kill: CancellationToken::new(),
+    };
+    let teller = Arc::clone(&progress);
+    let entered = runtime.enter();
+    let say = move |text: &str| teller.say(text);
+    let signals =
+        Signals::listen(stop.cancel.clone(), stop.kill.clone(), say).map_err(|error| {
+            vec![
+                Diagnostic::error("internal", "signals can't be received")
+                    .concerning(synth_core::Concern::Internal)
+                    .caused_by(&error),
+            ]
+        })?;
+    drop(entered);
+    let quiet = global.quiet;
+    let told = |doing: Doing, name: &str, description: &str| {
+        let word = match doing {
+            Doing::Applying => "applying",
+            Doing::AlreadyThere => "there",
+            Doing::Undoing => "undoing",
+        };
+        if !quiet {
+            tell(&format!("{word:>10} {name}: {description}"));
+        }
+    };
+    let options = EffectOptions {
+        runtime: runtime.handle().clone(),
+        stop,
+        observer: progress,
+        tell: &told,
+        confirm: &|effects| yes || agreed(effects),
+    };
+    let result = act(&options);
+    match (result, signals.exit_code()) {
+        (Ok(value), code) => Ok((value, code)),
+        (Err(problems), _) => Err(problems),
+    }
+}
+
+/// Asks on a terminal; elsewhere nobody agrees.
+fn agreed(effects: &[EffectReport]) -> bool {
+    let input = std::io::stdin();
+    if !input.is_terminal() || !std::io::stderr().is_terminal() {
+        return false;
+    }
+    let mut output = std::io::stderr();
+    let question = format!("{}\nThis can't be undone. Go on? [y/N] ", lines(effects));
+    if output
+        .write_all(question.as_bytes())
+        .and_then(|()| output.flush())
+        .is_err()
+    {
+        return false;
+    }
+    let mut answer = String::new();
+    let read = input.lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+fn finish(
+    global: &Global,
+    format: ReportFormat,
+    report: &EffectsReport,
+    root: &Path,
+    signal: Option<u8>,
+) -> Outcome {
+    match format {
+        ReportFormat::Json => print_json(report)?,
+        ReportFormat::Human => show(global, report, root),
+    }
+    Ok(signal.unwrap_or_else(|| code(report)))
+}
+
+/// The exit code of effects.
+pub(super) fn code(report: &EffectsReport) -> u8 {
+    match (report.success, report.unfinished) {
+        (true, _) => exit::SUCCESS,
+        (false, true) => exit::UNFINISHED,
+        (false, false) => exit::of_failures(report.diagnostics.iter()),
+    }
+}
+
+pub(super) fn show(global: &Global, report: &EffectsReport, root: &Path) {
+    diagnostics::show(&report.diagnostics, Some(root));
+    if global.quiet {
+        return;
+    }
+    if report.effects.is_empty() {
+        return print("there is nothing to publish or deploy");
+    }
+    print(&format!(
+        "{}\n\nbuild {}",
+        lines(&report.effects),
+        report.build
+    ));
+}
+
+/// One line an effect.
+fn lines(effects: &[EffectReport]) -> String {
+    let line = |effect: &EffectReport| {
+        let state = match effect.state {
+            EffectState::Pending => "pending",
+            EffectState::Applied => "applied",
+            EffectState::AlreadyThere => "already there",
+            EffectState::Failed => "failed",
+            EffectState::Undone => "undone",
+            EffectState::NotUndone => "not undone",
+        };
+        let irreversible = match effect.reversible {
+            true => "",
+            false => " (irreversible)",
+        };
+        let EffectReport {
+            target,
+            id,
+            phase,
+            description,
+            ..
+        } = effect;
+        format!("{state:>13}  {phase} {target}: {id}  {description}{irreversible}")
+    };
+    effects.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,20 @@
+//! Effects: what a pipeline does to the world once everything is proven. Ordered, journaled before
+//! they begin, applied, and undone.
+
+mod context;
+mod directory;
+pub(crate) mod journal;
+mod order;
+pub(crate) mod proved;
+mod publish;
+mod record;
+mod run;
+mod staging;
+mod worker;
+
+pub use publish::{
+    EffectOptions, EffectReport, EffectsReport, Recovery, planned_effects, publish, recover,
+    rollback, unfinished,
+};
+pub use record::EffectState;
+pub use run::Doing;

@@ -1,0 +1,331 @@
+//! Applies the effects of a journal one after the other, and undoes them: the order, what a failure
+//! means, and what is written before and after each. What an effect is done by is a [`Hand`].
+
+use std::collections::BTreeSet;
+
+use synth_core::{Diagnostic, Presence, Receipt};
+
+use super::journal::Journal;
+use super::record::{Entry, Record, Standing, found};
+use crate::FailureStrategy;
+
+/// Does what is asked for.
+pub(crate) trait Hand {
+    /// Whether an effect has happened, with the same bytes.
+    fn check(&mut self, entry: &Entry) -> Result<Presence, Stopped>;
+    /// Whether an earlier build has applied this very effect last, where nothing else tells.
+    fn was_applied_before(&mut self, entry: &Entry) -> bool;
+    fn apply(&mut self, entry: &Entry) -> Result<Receipt, Stopped>;
+    fn undo(&mut self, entry: &Entry, receipt: Option<&Receipt>) -> Result<(), Stopped>;
+    /// Why an effect can't be undone at the moment: the plugin that applied it is gone.
+    fn missing(&mut self, entry: &Entry) -> Option<Diagnostic>;
+    /// Says what is being done.
+    fn tell(&mut self, doing: Doing, entry: &Entry);
+}
+
+/// What is being done with an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// It is applied.
+    Applying,
+    /// It is there already.
+    AlreadyThere,
+    /// It is undone.
+    Undoing,
+}
+
+/// Why an effect was not carried out.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// It failed.
+    Failed(Vec<Diagnostic>),
+    /// The user ended it: nobody knows how far it came.
+    Interrupted,
+}
+
+/// How it ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    /// What is to be said; an error when not everything that was asked for has come about.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Whether the user ended it.
+    pub(crate) interrupted: bool,
+}
+
+impl Ended {
+    fn problem(problem: Diagnostic) -> Self {
+        Self {
+            diagnostics: vec![problem],
+            interrupted: false,
+        }
+    }
+}
+
+/// Applies what was not yet applied. On failure it does what the strategy says. The journal is
+/// closed, unless something in it is still to be done by `synth recover`.
+pub(crate) fn apply_all(journal: &mut Journal, hand: &mut dyn Hand) -> Ended {
+    let strategy = journal.story().opened.strategy;
+    let mut ended = Ended::default();
+    for index in 0..journal.story().standings.len() {
+        let Some((entry, standing)) = look(journal, index) else {
+            break;
+        };
+        if matches!(standing, Standing::Applied(_)) {
+            continue;
+        }
+        let applied = |d: &usize| {
+            matches!(
+                journal.story().standings.get(*d),
+                Some(Standing::Applied(_))
+            )
+        };
+        if !entry.depends.iter().all(applied) {
+            continue;
+        }
+        let was_begun = standing == Standing::Applying;
+        match apply_one(journal, hand, index, &entry, was_begun) {
+            Ok(None) => {}
+            Ok(Some(problems)) => {
+                ended.diagnostics.extend(problems);
+                match strategy {
+                    FailureStrategy::Continue => {}
+                    FailureStrategy::StopAll => break,
+                    FailureStrategy::Rollback => {
+                        let undone = undo_all(journal, hand, Remaining::Told);
+                        ended.interrupted = undone.interrupted;
+                        ended.diagnostics.extend(undone.diagnostics);
+                        return ended;
+                    }
+                }
+            }
+            Err(Halt::Interrupted) => {
+                ended.interrupted = true;
+                return ended;
+            }
+            Err(Halt::Journal(problem)) => {
+                ended.diagnostics.push(problem);
+                return ended;
+            }
+        }
+    }
+    close(journal, ended)
+}
+
+/// Why it can't go on.
+enum Halt {
+    Interrupted,
+    Journal(Diagnostic),
+}
+
+impl From<Diagnostic> for Halt {
+    fn from(problem: Diagnostic) -> Self {
+        Self::Journal(problem)
+    }
+}
+
+/// Applies an effect unless it is there; gives why that failed, if it did.
+fn apply_one(
+    journal: &mut Journal,
+    hand: &mut dyn Hand,
+    effect: usize,
+    entry: &Entry,
+    was_begun: bool,
+) -> Result<Option<Vec<Diagnostic>>, Halt> {
+    let presence = match hand.check(entry) {
+        Ok(presence) => presence,
+        Err(stopped) => return failed(journal, effect, stopped),
+    };
+    let known = presence != Presence::Unknown;
+    let mut receipt = found(presence, was_begun);
+    if receipt.is_none() && !known && !was_begun && hand.was_applied_before(entry) {
+        receipt = Some(Receipt::already_there());
+    }
+    if let Some(receipt) = receipt {
+        hand.tell(Doing::AlreadyThere, entry);
+        journal.write(Record::Applied { effect, receipt })?;
+        return Ok(None);
+    }
+    journal.write(Record::Applying { effect })?;
+    hand.tell(Doing::Applying, entry);
+    let mut attempts = entry.effect.retry.attempts.max(1);
+    let applied = loop {
+        attempts -= 1;
+        match hand.apply(entry) {
+            Err(Stopped::Failed(_)) if attempts > 0 => {}
+            applied => break applied,
+        }
+    };
+    match applied {
+        Ok(receipt) => {
+            journal.write(Record::Applied { effect, receipt })?;
+            Ok(None)
+        }
+        Err(stopped) => failed(journal, effect, stopped),
+    }
+}
+
+fn failed(
+    journal: &mut Journal,
+    effect: usize,
+    stopped: Stopped,
+) -> Result<Option<Vec<Diagnostic>>, Halt> {
+    let Stopped::Failed(problems) = stopped else {
+        return Err(Halt::Interrupted);
+    };
+    let message = message(&problems);
+    journal.write(Record::Failed { effect, message })?;
+    Ok(Some(problems))
+}
+
+/// What becomes of effects that can't be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remaining {
+    /// The journal stays open for those of which it can be tried again.
+    Told,
+    /// The user has undone them by hand.
+    ByHand,
+}
+
+/// Undoes what was applied, the last first. One that fails stops it. What can't be undone at all
+/// stays, and with it what it came after.
+pub(crate) fn undo_all(journal: &mut Journal, hand: &mut dyn Hand, remaining: Remaining) -> Ended {
+    let turned_back = journal.story().turned_back && !journal.story().closed;
+    if !turned_back && let Err(problem) = journal.write(Record::TurnedBack) {
+        return Ended::problem(problem);
+    }
+    let mut ended = Ended::default();
+    let mut needed = BTreeSet::new();
+    let mut waits = false;
+    for effect in (0..journal.story().standings.len()).rev() {
+        let Some((entry, standing)) = look(journal, effect) else {
+            break;
+        };
+        if needed.contains(&effect) {
+            needed.extend(entry.depends.iter().copied());
+        }
+        if !standing.may_be_there() {
+            continue;
+        }
+        let stays = match obstacle(hand, &entry, needed.contains(&effect)) {
+            Some(_) if remaining == Remaining::ByHand => None,
+            obstacle => obstacle,
+        };
+        let written = match stays {
+            Some(obstacle) => {
+                needed.extend(entry.depends.iter().copied());
+                waits |= obstacle.may_pass;
+                let message = obstacle.problem.message.clone();
+                ended.diagnostics.push(obstacle.problem);
+                journal.write(Record::Kept { effect, message })
+            }
+            None if remaining == Remaining::ByHand => journal.write(Record::Undone { effect }),
+            None => match undo_one(journal, hand, effect, &entry, &standing) {
+                Ok(None) => Ok(()),
+                Ok(Some(problems)) => {
+                    ended.diagnostics.extend(problems);
+                    return ended;
+                }
+                Err(Halt::Interrupted) => {
+                    ended.interrupted = true;
+                    return ended;
+                }
+                Err(Halt::Journal(problem)) => Err(problem),
+            },
+        };
+        if let Err(problem) = written {
+            ended.diagnostics.push(problem);
+            return ended;
+        }
+    }
+    if waits {
+        return ended;
+    }
+    close(journal, ended)
+}
+
+/// Why an effect stays.
+struct Obstacle {
+    problem: Diagnostic,
+    /// Whether it can be undone later.
+    may_pass: bool,
+}
+
+fn obstacle(hand: &mut dyn Hand, entry: &Entry, is_needed: bool) -> Option<Obstacle> {
+    let name = entry.name();
+    if !entry.effect.is_reversible() {
+        let problem = Diagnostic::error(
+            "effect.irreversible",
+            format!("`{name}` can't be undone: it is irreversible"),
+        );
+        return Some(Obstacle {
+            problem: problem.help(format!(
+                "see to it by hand, if need be: {}",
+                entry.effect.description
+            )),
+            may_pass: false,
+        });
+    }
+    if let Some(problem) = hand.missing(entry) {
+        return Some(Obstacle {
+            problem,
+            may_pass: true,
+        });
+    }
+    let stays = || Obstacle {
+        problem: Diagnostic::error(
+            "effect.needed",
+            format!("`{name}` was not undone: an effect that came after it is still there"),
+        )
+        .help("undo that one by hand first, then this one"),
+        may_pass: false,
+    };
+    is_needed.then(stays)
+}
+
+fn undo_one(
+    journal: &mut Journal,
+    hand: &mut dyn Hand,
+    effect: usize,
+    entry: &Entry,
+    standing: &Standing,
+) -> Result<Option<Vec<Diagnostic>>, Halt> {
+    journal.write(Record::Undoing { effect })?;
+    hand.tell(Doing::Undoing, entry);
+    match hand.undo(entry, standing.receipt()) {
+        Ok(()) => {
+            journal.write(Record::Undone { effect })?;
+            Ok(None)
+        }
+        Err(Stopped::Interrupted) => Err(Halt::Interrupted),
+        Err(Stopped::Failed(problems)) => {
+            let message = message(&problems);
+            journal.write(Record::UndoFailed { effect, message })?;
+            Ok(Some(problems))
+        }
+    }
+}
+
+/// An effect and how it stands.
+fn look(journal: &Journal, effect: usize) -> Option<(Entry, Standing)> {
+    let story = journal.story();
+    let entry = story.opened.effects.get(effect)?.clone();
+    Some((entry, story.standings.get(effect)?.clone()))
+}
+
+fn close(journal: &mut Journal, mut ended: Ended) -> Ended {
+    if let Err(problem) = journal.write(Record::Closed) {
+        ended.diagnostics.push(problem);
+    }
+    ended
+}
+
+/// What a record says of a failure.
+fn message(problems: &[Diagnostic]) -> String {
+    /// Part of the room that is kept for each effect.
+    const MOST_CHARACTERS: usize = 2000;
+    let messages: Vec<&str> = problems.iter().map(|p| p.message.as_str()).collect();
+    messages.join("; ").chars().take(MOST_CHARACTERS).collect()
+}
+
+#[cfg(test)]
+mod tests;
