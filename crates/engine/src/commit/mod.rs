@@ -24,7 +24,7 @@ use crate::store::{Store, StoreError, io_error, materialize};
 use crate::tree::Tree;
 pub(crate) use in_place::{Declaration, InPlace, OutputPlace};
 use put::{Putting, StagedFiles};
-use record::{Content, Present, Written};
+use record::Written;
 
 /// Puts outputs in place.
 #[derive(Clone, Debug)]
@@ -276,42 +276,9 @@ impl Outputs {
             return staged.map(Step::Put).map_err(failed);
         }
         if let Some(problem) = self.check(target) {
-            return match self.adopt(target, tree) {
-                Ok(true) => Ok(Step::Nothing),
-                Ok(false) => Err(problem),
-                Err(error) => Err(failed(error)),
-            };
+            return Err(problem);
         }
         self.stage(target, tree).map(Step::Replace).map_err(failed)
-    }
-
-    /// Takes an output directory for synth's own that holds just what it would write, as when
-    /// what it remembers has been removed. Tells whether it does.
-    fn adopt(&self, target: &TargetSpec, tree: &Tree) -> Result<bool, StoreError> {
-        let directory = self.directory(&target.output_path);
-        let reading = || io_error("reading", &directory);
-        let leaves = tree.leaves();
-        let mut wanted: Vec<&String> = leaves.iter().map(|(path, _)| path).collect();
-        wanted.sort_unstable();
-        if !list(&directory).map_err(reading())?.iter().eq(wanted) {
-            return Ok(false);
-        }
-        let mut files = BTreeMap::new();
-        for (path, entry) in &leaves {
-            let present = Present::at(&directory.join(path)).map_err(reading())?;
-            if Content::of_entry(entry).map(Present::Leaf) != Some(present) {
-                return Ok(false);
-            }
-            let written = Written::of(&directory.join(path)).map_err(reading())?;
-            files.insert(path.clone(), written);
-        }
-        let record = Record {
-            tree: tree.digest().sha256,
-            files,
-            pending: BTreeSet::new(),
-        };
-        self.write_record(&target.output_path, &record)?;
-        Ok(true)
     }
 
     /// Replaces an output directory, and removes what the target once put among its sources.
