@@ -187,18 +187,25 @@ pub(crate) fn running_since(parent: &Path) -> io::Result<Option<SystemTime>> {
 /// Removes a directory with everything below it, directories that are protected against writing
 /// too. What can't be removed now is cleared away by the next build.
 pub(crate) fn remove_tree(path: &Path) {
-    if fs::remove_dir_all(path).is_ok() {
-        return;
-    }
-    for entry in walkdir::WalkDir::new(path) {
-        // A directory has to be opened up before what is below it can be listed.
-        if let Ok(entry) = entry
-            && entry.file_type().is_dir()
-        {
-            let _ = fs::set_permissions(entry.path(), Permissions::from_mode(0o700));
+    while fs::remove_dir_all(path).is_err() {
+        // What is below a directory can be opened up when the directory has been.
+        if !open_up(path) {
+            return;
         }
     }
-    let _ = fs::remove_dir_all(path);
+}
+
+/// Lets the user into directories, as far as they are found. Tells whether there is a new one.
+fn open_up(path: &Path) -> bool {
+    const OURS: u32 = 0o700;
+    let mut opened = false;
+    for entry in walkdir::WalkDir::new(path).into_iter().flatten() {
+        let is_closed = |metadata: fs::Metadata| metadata.mode() & OURS != OURS;
+        if entry.file_type().is_dir() && entry.metadata().is_ok_and(is_closed) {
+            opened |= fs::set_permissions(entry.path(), Permissions::from_mode(OURS)).is_ok();
+        }
+    }
+    opened
 }
 
 #[cfg(test)]
@@ -248,8 +255,10 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let living = WorkDirectory::create(parent.path()).unwrap();
         let dead = parent.path().join("build-dead");
-        fs::create_dir_all(dead.join("protected/below")).unwrap();
-        fs::set_permissions(dead.join("protected"), Permissions::from_mode(0o500)).unwrap();
+        fs::create_dir_all(dead.join("protected/below/deeper")).unwrap();
+        for path in ["protected/below", "protected"] {
+            fs::set_permissions(dead.join(path), Permissions::from_mode(0o000)).unwrap();
+        }
         let second = WorkDirectory::create(parent.path()).unwrap();
         assert!(!dead.exists());
         assert!(living.path.exists() && second.path.exists());
