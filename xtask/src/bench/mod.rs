@@ -40,12 +40,12 @@ pub(crate) fn run(shell: &Shell, report: &mut Report, chosen: Option<&Benchmark>
 
 /// Programs of the benchmarks alone, which the tests do without.
 fn prepare(shell: &Shell) -> Result<()> {
-    let missing: Vec<&str> = ["hyperfine", "strace", "time"]
+    let missing: Vec<&str> = ["hyperfine", "sqlite3", "strace", "time"]
         .into_iter()
         .filter(|program| !setup::answers(shell, program))
         .collect();
     if missing.is_empty() {
-        eprintln!("there: hyperfine, strace and time");
+        eprintln!("there: hyperfine, sqlite3, strace and time");
         return Ok(());
     }
     debian::install(shell, &missing)

@@ -193,7 +193,10 @@ impl Bench<'_> {
                 let source = format!("{directory}/sources/t100/more.txt");
                 format!("sh -c 'rm {source} 2>&- || : >{source}'")
             }
-            Different::Plans => format!("rm -rf {directory}/.synth/plans {directory}/.synth/index"),
+            Different::Plans => format!(
+                "sh -c 'rm -rf {directory}/.synth/index; \
+                 sqlite3 {directory}/.synth/records.db \"DELETE FROM records WHERE sort = 1\"'"
+            ),
             Different::Everything => format!("rm -rf {directory}/.synth {directory}/dist cache"),
         }
     }

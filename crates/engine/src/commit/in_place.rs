@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rayon::prelude::*;
@@ -27,6 +28,8 @@ pub(crate) struct InPlace {
     judged: RwLock<HashMap<String, bool>>,
     /// Held while files are put in place, one target after the other.
     turn: Mutex<()>,
+    /// How many files have been written aside.
+    aside: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -112,7 +115,13 @@ impl InPlace {
             declared: RwLock::default(),
             judged: RwLock::default(),
             turn: Mutex::default(),
+            aside: AtomicU64::default(),
         })
+    }
+
+    /// A name for a file that is written aside, new in this build.
+    pub(super) fn name_aside(&self) -> String {
+        self.aside.fetch_add(1, Ordering::Relaxed).to_string()
     }
 
     /// Takes note of what the targets of a build are going to leave.

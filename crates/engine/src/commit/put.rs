@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, FileTimes};
 use std::io;
-use std::path::Path;
+use std::mem;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use synth_core::{Diagnostic, ProjectPath, TargetSpec};
@@ -25,15 +26,22 @@ pub(super) struct Putting<'a> {
     pub(super) in_place: &'a InPlace,
 }
 
-/// Files that are written aside.
+/// Files that are written aside. What is not moved away is removed when it is dropped.
 #[derive(Default)]
 pub(super) struct StagedFiles {
-    /// Removed, with what was not moved out, when it is dropped.
-    directory: Option<tempfile::TempDir>,
     /// All that is to be in place, by path from the project's root.
     wanted: BTreeMap<String, Content>,
-    /// What of it is aside, because it is not in place yet.
-    aside: BTreeSet<String>,
+    /// What of it is aside, because it is not in place yet, and where.
+    aside: BTreeMap<String, PathBuf>,
+}
+
+impl Drop for StagedFiles {
+    fn drop(&mut self) {
+        for path in self.aside.values() {
+            // The next build removes what stays.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 impl Putting<'_> {
@@ -60,9 +68,11 @@ impl Putting<'_> {
     ) -> Result<StagedFiles, StoreError> {
         let mut staged = StagedFiles {
             wanted: wanted(target, tree),
-            ..StagedFiles::default()
+            aside: BTreeMap::new(),
         };
+        // Side by side under new names: their own would take a directory for each of those above.
         let mut missing = Tree::default();
+        let parent = self.state.staging_directory();
         for (relative, entry) in tree.leaves() {
             let path = below(&target.source_path, &relative);
             let disk = self.root.join(&path);
@@ -71,30 +81,27 @@ impl Putting<'_> {
             if content.is_some_and(|content| present == Present::Leaf(content)) {
                 continue;
             }
+            let name = self.in_place.name_aside();
+            staged.aside.insert(path, parent.join(&name));
             missing
-                .insert(&path, entry.clone())
+                .insert(&name, entry.clone())
                 .map_err(|conflict| io_error("writing", &disk)(io::Error::other(conflict)))?;
-            staged.aside.insert(path);
         }
         if staged.aside.is_empty() {
             return Ok(staged);
         }
-        let parent = self.state.staging_directory();
         fs::create_dir_all(&parent).map_err(io_error("creating", &parent))?;
-        let directory =
-            tempfile::tempdir_in(&parent).map_err(io_error("creating a directory in", &parent))?;
-        materialize(self.store, &missing, directory.path())?;
+        materialize(self.store, &missing, &parent)?;
         let now = SystemTime::now();
-        for (path, entry) in missing.leaves() {
+        for (name, entry) in missing.leaves() {
             if matches!(entry, TreeEntry::File(_)) {
                 // Tools that look at sources' times are to see that there is something new.
-                let path = directory.path().join(path);
+                let path = parent.join(name);
                 File::open(&path)
                     .and_then(|file| file.set_times(FileTimes::new().set_modified(now)))
                     .map_err(io_error("dating", &path))?;
             }
         }
-        staged.directory = Some(directory);
         Ok(staged)
     }
 
@@ -115,7 +122,7 @@ impl Putting<'_> {
                 foreign.push(in_the_way);
                 continue;
             }
-            if !staged.aside.contains(path) {
+            if !staged.aside.contains_key(path) {
                 continue;
             }
             let replaceable = match Present::at(&self.root.join(path)) {
@@ -227,7 +234,7 @@ impl Putting<'_> {
     }
 
     /// Gives what was removed.
-    fn exchange(&self, target: &str, staged: StagedFiles) -> Result<Vec<String>, StoreError> {
+    fn exchange(&self, target: &str, mut staged: StagedFiles) -> Result<Vec<String>, StoreError> {
         let mut record = self.in_place.record(target);
         let stale = self.stale(&record, &staged.wanted);
         self.clear_beside(&record);
@@ -247,12 +254,12 @@ impl Putting<'_> {
             removed.push(path.clone());
         }
         removed.extend(self.remove_empty_directories(&mut record, &staged.wanted));
-        for path in &staged.aside {
-            self.move_in(&staged, path)?;
+        for (path, from) in &staged.aside {
+            self.move_in(from, path)?;
         }
         record.pending.clear();
         record.files.clear();
-        for (path, content) in staged.wanted {
+        for (path, content) in mem::take(&mut staged.wanted) {
             let disk = self.root.join(&path);
             let written = Written::of(&disk).map_err(io_error("reading", &disk))?;
             record.files.insert(path, Placed { written, content });
@@ -261,18 +268,14 @@ impl Putting<'_> {
         Ok(removed)
     }
 
-    fn move_in(&self, staged: &StagedFiles, path: &str) -> Result<(), StoreError> {
+    fn move_in(&self, from: &Path, path: &str) -> Result<(), StoreError> {
         let to = self.root.join(path);
         let parent = to.parent().unwrap_or(self.root);
         fs::create_dir_all(parent).map_err(io_error("creating", parent))?;
-        let Some(directory) = &staged.directory else {
-            return Ok(());
-        };
-        let from = directory.path().join(path);
-        match fs::rename(&from, &to) {
+        match fs::rename(from, &to) {
             // Something is mounted there: beside its place it is on the same file system.
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                move_across(&from, &to).map_err(io_error("moving to", &to))
+                move_across(from, &to).map_err(io_error("moving to", &to))
             }
             result => result.map_err(io_error("moving to", &to)),
         }

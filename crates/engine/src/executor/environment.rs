@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use synth_core::{Action, InputSource, ProjectPath, ROOT, Tool};
 
 use crate::sandbox::{self, INSIDE};
+use crate::work::{HOME, TEMPORARY};
 
 /// Searched after the directories of an action's tools.
 const SYSTEM_PATH: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
@@ -33,8 +34,8 @@ impl Directories {
             root: directory.join(sandbox::ROOT),
             outputs: directory.join("outputs"),
             scratch: directory.join("scratch"),
-            home: directory.join("home"),
-            temporary: directory.join("tmp"),
+            home: directory.join(HOME),
+            temporary: directory.join(TEMPORARY),
         }
     }
 

@@ -12,7 +12,7 @@ use super::undeclared::output_patterns;
 use crate::patterns::PathPatterns;
 use crate::sandbox::work_beside;
 use crate::tree::{Tree, TreeEntry};
-use crate::work::remove_tree;
+use crate::work::{ActionDirectory, WorkDirectory, remove_tree};
 
 /// More bytes of inputs are not laid out in memory.
 const MOST_BYTES: u64 = 8 * 1024 * 1024;
@@ -24,29 +24,37 @@ const MOST_FILES: usize = 4096;
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     /// The one that holds the others.
-    pub(super) directory: PathBuf,
+    directory: ActionDirectory,
     pub(super) directories: Directories,
     /// The name and the place of its inputs, where they are in memory.
     memory: Option<(String, PathBuf)>,
 }
 
 impl Layout {
-    /// Makes the directories that an action of a kind needs in an empty one, its inputs being in
-    /// memory or not.
+    /// Makes the directories that an action of a kind needs, its inputs being in memory or not.
     pub(super) fn make(
-        directory: PathBuf,
+        work: &WorkDirectory,
         memory: Option<(String, PathBuf)>,
         kind: &ActionKind,
     ) -> io::Result<Self> {
+        let directory = match work.make() {
+            Ok(directory) => directory,
+            Err(error) => {
+                if let Some((_, path)) = &memory {
+                    remove_tree(path);
+                }
+                return Err(error);
+            }
+        };
         let layout = Self {
-            directories: Directories::below(&directory),
+            directories: Directories::below(&directory.path),
             directory,
             memory,
         };
         match layout.make_all(kind) {
             Ok(()) => Ok(layout),
             Err(error) => {
-                layout.remove();
+                layout.remove(work);
                 Err(error)
             }
         }
@@ -54,18 +62,21 @@ impl Layout {
 
     fn make_all(&self, kind: &ActionKind) -> io::Result<()> {
         let directories = &self.directories;
-        for path in [&directories.root, &directories.home, &directories.temporary] {
-            fs::create_dir(path)?;
-        }
+        fs::create_dir(&directories.root)?;
         if !matches!(kind, ActionKind::Exec(_)) {
             for path in [&directories.outputs, &directories.scratch] {
                 fs::create_dir(path)?;
             }
         }
         match self.memory {
-            Some(_) => fs::create_dir(work_beside(&self.directory)),
+            Some(_) => fs::create_dir(work_beside(self.path())),
             None => Ok(()),
         }
+    }
+
+    /// The directory that holds the others.
+    pub(super) fn path(&self) -> &Path {
+        &self.directory.path
     }
 
     /// Where its inputs belong.
@@ -79,13 +90,17 @@ impl Layout {
         self.memory.as_ref().map(|(name, _)| name.as_str())
     }
 
-    /// Removes everything.
-    pub(super) fn remove(&self) {
-        if let Some((_, path)) = &self.memory {
-            remove_tree(path);
-            remove_tree(&work_beside(&self.directory));
-        }
-        remove_tree(&self.directory);
+    /// Removes what is of this action.
+    pub(super) fn remove(self, work: &WorkDirectory) {
+        let Some((_, path)) = &self.memory else {
+            remove_tree(self.path());
+            return;
+        };
+        remove_tree(path);
+        remove_tree(&work_beside(self.path()));
+        remove_tree(&self.directories.root);
+        // It was in a sandbox, of whose processes none is left.
+        work.take_back(self.directory);
     }
 }
 

@@ -74,13 +74,12 @@ impl LocalExecutor {
     ) -> Result<CachedAction, Unsuccessful> {
         let work = self.work.as_ref();
         let work = work.map_err(|problem| Ended::failed(problem.clone()))?;
-        let layout = work
-            .make()
-            .and_then(|directory| Layout::make(directory, memory, &execution.action.kind))
+        let layout = Layout::make(work, memory, &execution.action.kind)
             .map_err(|error| Ended::failed(unprepared(&execution.action, &error)))?;
         let ended = self.run_in(execution, &layout, deadline).await;
+        let work = Arc::clone(work);
         // Off the caller's path: large directories take a while to remove.
-        tokio::task::spawn_blocking(move || layout.remove());
+        tokio::task::spawn_blocking(move || layout.remove(&work));
         ended
     }
 
@@ -103,7 +102,7 @@ impl LocalExecutor {
             ActionKind::Exec(exec) => {
                 match run_exec(execution, exec, layout, deadline).await {
                     Err(Unsuccessful::Ended(ended)) => {
-                        return Err(with_reads(execution, &layout.directory, ended).await.into());
+                        return Err(with_reads(execution, layout.path(), ended).await.into());
                     }
                     ran => ran?,
                 }
@@ -115,7 +114,7 @@ impl LocalExecutor {
                 (outcome, &directories.root)
             }
             ActionKind::Native(native) => {
-                let outcome = native::run(execution, native, &layout.directory, deadline).await?;
+                let outcome = native::run(execution, native, layout.path(), deadline).await?;
                 (outcome, &directories.outputs)
             }
             _ => {
@@ -208,7 +207,7 @@ async fn run_exec(
     let action = &execution.action;
     let place = Place {
         sandbox: &execution.sandbox,
-        directory: &layout.directory,
+        directory: layout.path(),
         also_in_place: false,
         inputs: layout.memory(),
         jobserver: execution.jobserver.as_deref(),

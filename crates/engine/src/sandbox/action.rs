@@ -54,18 +54,19 @@ pub(super) fn run(
     control: UnixStream,
     streams: Streams,
 ) {
-    let see = |stacked: Option<OwnedFd>| match &request.root {
-        Root::Host => see_host(request, host, stacked.as_ref()),
+    let see = || match &request.root {
+        Root::Host => see_host(request, host),
         Root::Layers(layers) => layers::enter(layers, request, host),
     };
-    let prepared = stack(request).map_err(Report::NotStacked);
-    let prepared = prepared.and_then(|stacked| {
-        see(stacked)
-            .and_then(|()| enter_network(network))
+    let prepare = || -> Result<(), Report> {
+        let stacked = stack(request).map_err(Report::NotStacked)?;
+        see().map_err(Report::NotPrepared)?;
+        see_inputs(stacked.as_ref()).map_err(Report::NotStacked)?;
+        enter_network(network)
             .and_then(|()| give_up_rights())
             .map_err(Report::NotPrepared)
-    });
-    let outcome = match prepared {
+    };
+    let outcome = match prepare() {
         Ok(()) => carry_out(request, &control, streams, end_all),
         Err(not_prepared) => not_prepared,
     };
@@ -82,7 +83,7 @@ fn stack(request: &Request) -> Result<Option<OwnedFd>, Trouble> {
 }
 
 /// Makes a root of what all actions see and of what is this one's.
-fn see_host(request: &Request, host: &Host, stacked: Option<&OwnedFd>) -> Result<(), Trouble> {
+fn see_host(request: &Request, host: &Host) -> Result<(), Trouble> {
     let at = |path: &Path| Trouble::at(format!("showing `{}`", path.display()));
     // What is cloned has to be so before the host's own root is out of sight.
     let directory = &request.directory;
@@ -117,13 +118,17 @@ fn see_host(request: &Request, host: &Host, stacked: Option<&OwnedFd>) -> Result
         let _ = std::os::unix::fs::symlink(target, path);
     }
     base::attach(&own, Path::new(INSIDE)).map_err(at(Path::new(INSIDE)))?;
-    if let Some(stacked) = stacked {
-        let root = Path::new(INSIDE).join(ROOT);
-        base::attach(stacked, &root).map_err(at(&root))?;
-    }
     mount_memory()?;
     // Of the kernel's settings the administrator could change what is not a namespace's.
     base::mount_processes(Path::new("/proc"), host.is_root)
+}
+
+/// Puts the action's directory with its inputs over the one without them.
+fn see_inputs(stacked: Option<&OwnedFd>) -> Result<(), Trouble> {
+    let root = Path::new(INSIDE).join(ROOT);
+    let attached = stacked.map(|stacked| base::attach(stacked, &root));
+    let attached = attached.transpose().map(drop);
+    attached.map_err(Trouble::at(format!("showing `{}`", root.display())))
 }
 
 /// Shows what is to be seen and hides what is not, from the root down: each may be below another.

@@ -84,10 +84,10 @@ impl Client {
         wire::write(&mut &socket, &hold).map_err(failed())?;
         let beginning: Beginning = wire::read(&mut &socket).map_err(failed())?;
         match beginning {
-            Beginning::Ready => Ok(Self {
-                inputs: match hold {
-                    Hold::Confined => Some(receive_inputs(&socket)?),
-                    Hold::Together => None,
+            Beginning::Ready { inputs } => Ok(Self {
+                inputs: match inputs {
+                    true => Some(receive_inputs(&socket)?),
+                    false => None,
                 },
                 socket: Mutex::new(socket),
                 _process: process,

@@ -102,8 +102,8 @@ pub(super) struct Host {
     processes: OwnedFd,
     /// Whether the user may do what only the administrator may.
     pub(super) is_root: bool,
-    /// The directory of inputs in memory.
-    inputs: OwnedFd,
+    /// The directory of inputs in memory, where the system allows it.
+    inputs: Option<OwnedFd>,
     /// Network namespaces that no action uses.
     idle_networks: Vec<OwnedFd>,
     running: HashMap<Pid, Option<OwnedFd>>,
@@ -112,13 +112,18 @@ pub(super) struct Host {
 fn work(mut socket: UnixStream) -> io::Result<()> {
     let host = Host::prepare();
     let (host, beginning) = match host {
-        Ok(host) => (Some(host), Beginning::Ready),
+        Ok(host) => {
+            let inputs = host.inputs.is_some();
+            (Some(host), Beginning::Ready { inputs })
+        }
         Err(trouble) => (None, Beginning::Refused(trouble)),
     };
     wire::write(&mut socket, &beginning)?;
     match host {
         Some(mut host) => {
-            send_descriptor(&socket, &host.inputs)?;
+            if let Some(inputs) = &host.inputs {
+                send_descriptor(&socket, inputs)?;
+            }
             host.serve(&socket)
         }
         None => Ok(()),
@@ -137,7 +142,8 @@ impl Host {
         rustix::system::sethostname(b"localhost").map_err(Trouble::at("naming the machine"))?;
         let base = Base::stage()?;
         let view = in_child("mnt", || base.enter())?;
-        let inputs = inputs::mount_memory()?;
+        // Without it inputs are on the disk.
+        let inputs = inputs::mount_memory().ok();
         let own = |error| Trouble::at("looking at its own namespace")(error);
         let mut host = Self {
             view,

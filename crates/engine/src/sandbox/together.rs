@@ -17,7 +17,7 @@ use super::wire::{self, Beginning, Report, Request, Trouble};
 /// Starts what is asked for until nobody is left to ask.
 pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
     let children = kernel::child_signals()?;
-    wire::write(&mut socket, &Beginning::Ready)?;
+    wire::write(&mut socket, &Beginning::Ready { inputs: false })?;
     loop {
         let mut waited = [
             PollFd::new(&socket, PollFlags::IN),

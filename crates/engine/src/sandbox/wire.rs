@@ -117,7 +117,10 @@ pub(super) enum Hold {
 /// What the host says once, when it is ready or can't be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Beginning {
-    Ready,
+    /// Whether the directory of inputs in memory follows.
+    Ready {
+        inputs: bool,
+    },
     Refused(Trouble),
 }
 
