@@ -123,11 +123,11 @@ impl From<DirectoryPublish> for EffectKind {
 /// [`EFFECT_OUTPUTS`] and [`EFFECT_NEEDS`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EffectProcesses {
-    /// Applies it. May leave the receipt's [data](Receipt::data) as JSON in the file that
+    /// Applies it. May leave what is needed to undo it, up to 48 KiB, in the file that
     /// `SYNTH_RECEIPT` names.
     pub apply: Exec,
-    /// Undoes it. What apply left is in the file that `SYNTH_RECEIPT` names; the variable is not
-    /// set when synth was killed before it knew of the end of apply.
+    /// Undoes it. The file that `SYNTH_RECEIPT` names has the bytes that apply left; the variable is
+    /// not set when it left none, or synth was killed before it knew of the end of apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Exec>,
     /// Tells whether it has happened already, with the same bytes: exit code 0 for yes, 1 for no.

@@ -392,6 +392,11 @@ async fn run(
 /// known. When that can't be kept, a publish says that there was no build.
 fn keep_proofs(workshop: &Workshop, targets: &[PlannedTarget], ran: &Ran) {
     let (mut proved, mut not_proved) = (Vec::new(), Vec::new());
+    let trees: HashMap<&str, &Tree> = targets
+        .iter()
+        .zip(&ran.trees)
+        .filter_map(|(target, tree)| Some((target.spec.name.as_str(), tree.as_ref()?)))
+        .collect();
     for (target, tree) in targets.iter().zip(&ran.trees) {
         let name = &target.spec.name;
         let report = ran.reports.iter().find(|report| report.name == *name);
@@ -400,7 +405,12 @@ fn keep_proofs(workshop: &Workshop, targets: &[PlannedTarget], ran: &Ran) {
             _ if target.settled.is_some() => {}
             Some(tree) if succeeded && ran.faults.is_empty() => {
                 let spec = &target.spec;
-                let found = proved::Proved::of(spec, &target.kind, &target.plan, tree);
+                let needs = spec.needs.iter().filter_map(|need| {
+                    let tree = trees.get(need.as_str())?;
+                    Some((need.clone(), tree.digest().sha256))
+                });
+                let needs = needs.collect();
+                let found = proved::Proved::of(spec, &target.kind, &target.plan, tree, needs);
                 proved.push((spec, found));
             }
             _ => not_proved.push(&target.spec),

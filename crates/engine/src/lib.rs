@@ -65,8 +65,8 @@ pub use config::{
     editor_schema,
 };
 pub use effects::{
-    Doing, EffectOptions, EffectReport, EffectState, EffectsReport, Recovery, planned_effects,
-    publish, recover, rollback, unfinished,
+    Doing, EffectOptions, EffectReport, EffectState, EffectsReport, Recovery, Unfinished,
+    check_unfinished, planned_effects, publish, recover, rollback, unfinished,
 };
 pub use event::{Event, Observer};
 pub use executor::{Stop, handover};

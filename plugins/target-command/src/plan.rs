@@ -47,9 +47,14 @@ pub(crate) fn plan(
         .collect();
     let effect = match recipe.effects.is_empty() {
         true => None,
-        // They are no tools of the action, which does not run again when one of them changes.
+        // They are no tools of the action, which does not run again when one of them changes, and
+        // who only builds need not have them.
         false => {
-            let tools = programs::find(&effect_programs, context)?;
+            let found = effect_programs.iter().filter_map(|program| {
+                let program = std::slice::from_ref(program);
+                programs::find(program, context).ok()
+            });
+            let tools: Vec<_> = found.flatten().collect();
             effects::effect(target, settings, &recipe.effects, &tools)
         }
     };

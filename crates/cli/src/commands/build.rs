@@ -75,17 +75,8 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
         (false, true) => Amount::Verbose,
         (false, false) => Amount::Normal,
     };
-    if !phases(arguments).is_empty()
-        && let Some(open) = synth_engine::unfinished(&loaded.pipeline.root)?
-    {
-        let message = format!("build {} has not finished what it published", open.build);
-        let help = "`synth recover --finish` applies what is missing, `synth recover --undo` undoes it; \
-                    `synth build` alone works";
-        return Err(vec![
-            Diagnostic::error("effect.unfinished", message)
-                .concerning(synth_core::Concern::State)
-                .help(help),
-        ]);
+    if !phases(arguments).is_empty() {
+        synth_engine::check_unfinished(&loaded.pipeline.root)?;
     }
     let built = runtime.block_on(build(arguments, &loaded, earlier, amount))?;
     drop(runtime);

@@ -16,9 +16,9 @@ use super::{Kinds, Outcome, directory, load, print, print_json};
 use crate::arguments::{
     Global, PublishArguments, RecoverArguments, ReportFormat, RollbackArguments,
 };
-use crate::exit;
 use crate::render::progress::{Amount, Progress};
 use crate::render::{diagnostics, tell};
+use crate::{SANDBOX_HOST, exit};
 
 /// `synth publish` and `synth deploy`.
 pub(crate) fn publish(
@@ -88,38 +88,26 @@ pub(crate) fn recover(
 
 /// Says what is unfinished, and what could be done.
 fn open(arguments: &RecoverArguments, root: &Path) -> Outcome {
-    let Some(report) = unfinished(root)? else {
+    let Some(open) = unfinished(root)? else {
         return nothing_open(arguments);
     };
     if arguments.format == ReportFormat::Json {
-        print_json(&report)?;
+        print_json(&open)?;
         return Ok(exit::UNFINISHED);
     }
-    let effects = &report.effects;
-    let of = |states: &[EffectState]| -> Vec<String> {
-        let chosen = effects
-            .iter()
-            .filter(|effect| states.contains(&effect.state));
-        chosen
-            .map(|effect| format!("{}: {}", effect.target, effect.id))
-            .collect()
-    };
-    let missing = of(&[EffectState::Pending, EffectState::Failed]);
-    let there = of(&[
-        EffectState::Applied,
-        EffectState::Failed,
-        EffectState::NotUndone,
-    ]);
-    let none_or = |names: Vec<String>| match names.is_empty() {
+    let none_or = |names: &[String]| match names.is_empty() {
         true => "nothing".to_owned(),
         false => names.join(", "),
     };
+    let finish = match &open.to_finish {
+        Some(missing) => format!("`synth recover --finish` applies {}", none_or(missing)),
+        None => "it was being undone".to_owned(),
+    };
     print(&format!(
-        "build {} is unfinished\n\n{}\n\n`synth recover --finish` applies {}\n`synth recover --undo` undoes {}",
-        report.build,
-        lines(effects),
-        none_or(missing),
-        none_or(there),
+        "build {} is unfinished\n\n{}\n\n{finish}\n`synth recover --undo` undoes {}",
+        open.report.build,
+        lines(&open.report.effects),
+        none_or(&open.to_undo),
     ));
     Ok(exit::UNFINISHED)
 }
@@ -188,6 +176,7 @@ fn with_options<T>(
     let options = EffectOptions {
         runtime: runtime.handle().clone(),
         stop,
+        host: Some(super::host_program(SANDBOX_HOST)?),
         observer: progress,
         tell: &told,
         confirm: &|effects| yes || agreed(effects),

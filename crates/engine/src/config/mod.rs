@@ -5,6 +5,7 @@ mod document;
 mod normalize;
 mod paths;
 mod plugins;
+mod publish_paths;
 mod sandbox;
 mod schema;
 mod selection;
@@ -377,6 +378,7 @@ impl Pipeline {
         }
         let (certain, default_paths) = paths::check(self);
         problems.extend(certain);
+        problems.extend(publish_paths::check(self));
         self.default_paths = default_paths;
         problems
     }

@@ -11,7 +11,7 @@ use synth_core::{Diagnostic, EffectKind, Exec, Process, ProcessOutcome, RunConte
 use super::record::Entry;
 use super::worker::Worker;
 use crate::executor::log_tail;
-use crate::executor::process::{self, Command, End};
+use crate::executor::process::{Command, End};
 
 /// How much of a process's output messages may show.
 const LAST_OUTPUT_BYTES: u64 = 4096;
@@ -101,9 +101,10 @@ impl RunContext for Context<'_> {
             standard_output: process.standard_output.clone(),
             standard_input: None,
         };
-        let running = process::run(&command, None, self.deadline, &self.worker.stop);
+        let processes = &self.worker.processes;
+        let finished = processes.run(&command, self.deadline, &self.worker.stop);
         let name = self.entry.name();
-        let finished = self.worker.runtime.block_on(running).map_err(|error| {
+        let finished = finished.map_err(|error| {
             let program = command.program.display();
             let message = format!("`{program}` can't be started for `{name}`");
             Diagnostic::error("execute.start", message).caused_by(&error)

@@ -1,9 +1,11 @@
 //! The directory of releases that the engine publishes into: each build's exports below
 //! `releases/`, under the digest of their tree, and the link `current` to the last of them,
-//! switched by one rename.
+//! switched by one rename. A release is never changed where it is. Beside each is a note of how it
+//! was put there; without one it is not synth's, and is left alone.
 
-use std::fs;
+use std::fs::{self, File, FileTimes, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,6 +19,9 @@ use crate::store;
 
 const RELEASES: &str = "releases";
 const CURRENT: &str = "current";
+
+/// Locked by whoever changes the directory, of all that publish into it.
+const LOCK: &str = ".synth-lock";
 
 /// The version of [`Switched`].
 const RECEIPT_VERSION: u32 = 1;
@@ -32,35 +37,57 @@ struct Switched {
     added: bool,
 }
 
+/// What is kept beside a release: its receipt, for a build that died before its journal had it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Note {
+    build: String,
+    receipt: Receipt,
+}
+
 /// A directory of releases.
 pub(crate) struct Releases<'a> {
+    /// The build that publishes.
+    build: &'a str,
     directory: PathBuf,
     settings: &'a DirectoryPublish,
     exported: &'a Exported,
 }
 
 impl<'a> Releases<'a> {
-    pub(crate) fn new(root: &Path, settings: &'a DirectoryPublish, exported: &'a Exported) -> Self {
+    pub(crate) fn new(
+        build: &'a str,
+        root: &Path,
+        settings: &'a DirectoryPublish,
+        exported: &'a Exported,
+    ) -> Self {
         Self {
+            build,
             directory: root.join(&settings.directory),
             settings,
             exported,
         }
     }
 
-    /// The release's name: of its bytes, so that the same ones are never there twice.
+    /// The release's name: of its bytes, so that the same ones are there once.
     fn name(&self) -> &str {
         let digest = &self.exported.digest;
         digest.get(..16).unwrap_or(digest)
     }
 
-    fn release(&self) -> PathBuf {
-        self.directory.join(RELEASES).join(self.name())
+    /// Where it goes: under its name, or under another one where that is taken by something else,
+    /// as when somebody has changed it.
+    fn free_name(&self) -> String {
+        let others = (2..).map(|number| format!("{}-{number}", self.name()));
+        let mut names = std::iter::once(self.name().to_owned()).chain(others);
+        let is_free = |name: &String| {
+            let path = self.release(name);
+            path.symlink_metadata().is_err() || self.is_whole(name)
+        };
+        names.find(is_free).unwrap_or_default()
     }
 
-    /// What `current` is to say.
-    fn link(&self) -> String {
-        format!("{RELEASES}/{}", self.name())
+    fn release(&self, name: &str) -> PathBuf {
+        self.directory.join(RELEASES).join(name)
     }
 
     fn current(&self) -> io::Result<Option<String>> {
@@ -71,62 +98,74 @@ impl<'a> Releases<'a> {
         }
     }
 
+    /// The release of these bytes that is the current one.
+    fn is_current(&self) -> io::Result<Option<String>> {
+        let Some(current) = self.current()? else {
+            return Ok(None);
+        };
+        let name = current.strip_prefix(RELEASES);
+        let name = name.and_then(|name| name.strip_prefix('/'));
+        let ours = |name: &&str| {
+            let rest = name.strip_prefix(self.name());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) && self.is_whole(name)
+        };
+        Ok(name.filter(ours).map(ToOwned::to_owned))
+    }
+
     /// Whether these bytes are the current release.
     pub(crate) fn check(&self) -> Result<Presence, Diagnostic> {
-        let current = self.current().map_err(|error| self.problem(&error))?;
-        if current.as_deref() != Some(&self.link()) || !self.is_whole() {
+        let found = self.is_current().map_err(|error| self.problem(&error))?;
+        let Some(name) = found else {
             return Ok(Presence::Absent);
-        }
-        let receipt = self.noted().map_or_else(|| self.receipt(None, false), Ok)?;
+        };
+        let receipt = match self.noted(&name) {
+            Some(receipt) => receipt,
+            // It was so before this build: to undo it changes nothing.
+            None => self.receipt(&name, Some(link(&name)), false)?,
+        };
         Ok(Presence::Present(receipt))
     }
 
-    fn is_whole(&self) -> bool {
-        staging::holds(&self.release(), self.exported)
+    fn is_whole(&self, name: &str) -> bool {
+        staging::holds(&self.release(name), self.exported)
     }
 
     /// Puts the release there from a copy of the exports, and switches to it.
     pub(crate) fn apply(&self, from: &Path) -> Result<Receipt, Diagnostic> {
         let problem = |error: io::Error| self.problem(&error);
+        make_readable(&self.directory).map_err(problem)?;
+        make_readable(&self.directory.join(RELEASES)).map_err(problem)?;
+        let _held = self.hold().map_err(problem)?;
         let before = self.current().map_err(problem)?;
-        // What an earlier build noted of the same release is not how it is now.
-        let _ = fs::remove_file(self.note_path());
-        let added = self.add(from).map_err(problem)?;
-        let receipt = self.receipt(before.clone(), added)?;
-        // A build that dies here has its link noted beside the release.
-        let switched = self.note(&receipt).and_then(|()| self.switch(&self.link()));
-        if let Err(error) = switched {
-            if added {
-                let _ = fs::remove_dir_all(self.release());
+        let name = self.free_name();
+        let added = !self.release(&name).exists();
+        let receipt = self.receipt(&name, before, added)?;
+        let done = self
+            .note(&name, &receipt)
+            .and_then(|()| if added { self.add(&name, from) } else { Ok(()) })
+            .and_then(|()| self.switch(&link(&name)));
+        match done {
+            Ok(()) => Ok(receipt),
+            Err(error) => {
+                // The switch may have come about all the same.
+                if added && !self.leads_to(&name) {
+                    let _ = self.forget(&name);
+                }
+                Err(self.problem(&error))
             }
-            return Err(self.problem(&error));
         }
-        // Old releases that can't be removed are in nobody's way.
-        let _ = self.prune(before.as_deref());
-        Ok(receipt)
     }
 
-    /// Copies the exports beside the releases and moves them in, unless they are there. Tells
-    /// whether they were not.
-    fn add(&self, from: &Path) -> io::Result<bool> {
+    /// Copies the exports beside the releases, and moves them in when they are on the disk.
+    fn add(&self, name: &str, from: &Path) -> io::Result<()> {
         let releases = self.directory.join(RELEASES);
-        fs::create_dir_all(&releases)?;
-        if self.is_whole() {
-            return Ok(false);
-        }
         let staged = tempfile::Builder::new()
             .prefix(".synth-")
             .tempdir_in(&releases)?;
-        let new = staged.path().join(self.name());
-        staging::copy_synchronized(from, &new, self.exported)?;
-        let to = self.release();
-        if to.symlink_metadata().is_ok() {
-            // Somebody has changed it: what is in it is not what its name says.
-            fs::rename(&to, staged.path().join("replaced"))?;
-        }
-        fs::rename(&new, &to)?;
-        synchronize_directory(&releases)?;
-        Ok(true)
+        let new = staged.path().join(name);
+        staging::copy_readable(from, &new, self.exported)?;
+        fs::rename(&new, self.release(name))?;
+        synchronize_directory(&releases)
     }
 
     /// Switches the link, which leads to one or the other at every moment.
@@ -137,34 +176,60 @@ impl<'a> Releases<'a> {
         let new = staged.path().join(CURRENT);
         std::os::unix::fs::symlink(link, &new)?;
         fs::rename(&new, self.directory.join(CURRENT))?;
-        synchronize_directory(&self.directory)
+        synchronize_directory(&self.directory)?;
+        // The oldest are those that have not been current for longest.
+        let times = FileTimes::new().set_modified(SystemTime::now());
+        let _ = File::open(self.directory.join(link)).and_then(|release| release.set_times(times));
+        Ok(())
     }
 
-    /// Where the receipt of a release is kept, for a build that died before its journal had it.
-    fn note_path(&self) -> PathBuf {
-        self.directory
-            .join(RELEASES)
-            .join(format!(".{}.json", self.name()))
+    fn leads_to(&self, name: &str) -> bool {
+        let current = self.current();
+        current.map_or(true, |current| current.as_deref() == Some(&link(name)))
     }
 
-    fn noted(&self) -> Option<Receipt> {
-        serde_json::from_slice(&fs::read(self.note_path()).ok()?).ok()
+    fn note_path(&self, name: &str) -> PathBuf {
+        self.directory.join(RELEASES).join(format!(".{name}.json"))
     }
 
-    fn note(&self, receipt: &Receipt) -> io::Result<()> {
-        let path = self.note_path();
+    /// What this build noted.
+    fn noted(&self, name: &str) -> Option<Receipt> {
+        let note: Note = serde_json::from_slice(&fs::read(self.note_path(name)).ok()?).ok()?;
+        (note.build == self.build).then_some(note.receipt)
+    }
+
+    fn note(&self, name: &str, receipt: &Receipt) -> io::Result<()> {
+        let note = Note {
+            build: self.build.to_owned(),
+            receipt: receipt.clone(),
+        };
         let directory = self.directory.join(RELEASES);
         let mut file = tempfile::NamedTempFile::new_in(&directory)?;
-        serde_json::to_writer(&mut file, receipt)?;
+        serde_json::to_writer(&mut file, &note)?;
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
+        file.persist(self.note_path(name))
+            .map_err(|error| error.error)?;
         synchronize_directory(&directory)
+    }
+
+    /// Of the releases of these bytes, the one that this build has noted.
+    fn noted_anywhere(&self) -> Option<Receipt> {
+        let others = (2..).map(|number| format!("{}-{number}", self.name()));
+        let mut names = std::iter::once(self.name().to_owned())
+            .chain(others)
+            .take_while(|name| self.note_path(name).exists());
+        names.find_map(|name| self.noted(&name))
     }
 
     /// Switches back to what was before, and removes what was added. A link that leads elsewhere by
     /// now is left as it is.
     pub(crate) fn undo(&self, receipt: Option<&Receipt>) -> Result<(), Diagnostic> {
-        let Some(receipt) = receipt.cloned().or_else(|| self.noted()) else {
+        if !self.directory.join(RELEASES).is_dir() {
+            // Nothing of it was ever made.
+            return Ok(());
+        }
+        let _held = self.hold().map_err(|error| self.problem(&error))?;
+        let Some(receipt) = receipt.cloned().or_else(|| self.noted_anywhere()) else {
             // It died before it switched, if it has begun at all.
             return Ok(());
         };
@@ -187,59 +252,108 @@ impl<'a> Releases<'a> {
             .help("switch `current` back by hand")
         })?;
         self.switch_back(&switched)
-            .map_err(|error| self.problem(&error))
     }
 
-    fn switch_back(&self, switched: &Switched) -> io::Result<()> {
-        let current = self.current()?;
-        if current.as_deref() == Some(&self.link()) && current != switched.before {
+    fn switch_back(&self, switched: &Switched) -> Result<(), Diagnostic> {
+        let problem = |error: io::Error| self.problem(&error);
+        let release = link(&switched.release);
+        let current = self.current().map_err(problem)?;
+        if current.as_ref() == Some(&release) && current != switched.before {
             match &switched.before {
-                Some(before) => self.switch(before)?,
+                Some(before) if !self.directory.join(before).is_dir() => {
+                    return Err(self.pruned(before));
+                }
+                Some(before) => self.switch(before).map_err(problem)?,
                 None => {
-                    fs::remove_file(self.directory.join(CURRENT))?;
-                    synchronize_directory(&self.directory)?;
+                    fs::remove_file(self.directory.join(CURRENT)).map_err(problem)?;
+                    synchronize_directory(&self.directory).map_err(problem)?;
                 }
             }
         }
-        if switched.added && self.current()?.as_deref() != Some(&self.link()) {
-            remove(&self.release())?;
+        if switched.added && !self.leads_to(&switched.release) {
+            self.forget(&switched.release).map_err(problem)?;
         }
-        let _ = fs::remove_file(self.note_path());
         Ok(())
     }
 
-    /// Removes the oldest releases; never the current one, nor the one before it, to which an undo
-    /// switches back.
-    fn prune(&self, before: Option<&str>) -> io::Result<()> {
+    /// Removes a release and its note.
+    fn forget(&self, name: &str) -> io::Result<()> {
+        match fs::remove_dir_all(self.release(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        match fs::remove_file(self.note_path(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the oldest releases that synth has put there, when everything is published; never
+    /// the current one, nor the one before it, to which an undo switches back. Those that can't be
+    /// removed are in nobody's way.
+    pub(crate) fn prune(&self, receipt: &Receipt) {
+        let Ok(_held) = self.hold() else { return };
+        let switched: Option<Switched> = serde_json::from_value(receipt.data.clone()).ok();
+        let stay = [
+            self.current().ok().flatten(),
+            switched.and_then(|switched| switched.before),
+        ];
         let mut releases: Vec<(SystemTime, String)> = Vec::new();
-        for entry in fs::read_dir(self.directory.join(RELEASES))? {
-            let entry = entry?;
+        let entries = fs::read_dir(self.directory.join(RELEASES));
+        for entry in entries.into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') && entry.file_type()?.is_dir() {
-                releases.push((entry.metadata()?.modified()?, name));
+            let metadata = entry.metadata();
+            if let Ok(metadata) = metadata.and_then(|metadata| Ok((metadata.modified()?, metadata)))
+                && metadata.1.is_dir()
+                && self.note_path(&name).is_file()
+            {
+                releases.push((metadata.0, name));
             }
         }
         releases.sort();
-        let keep = usize::try_from(self.settings.keep)
-            .unwrap_or(usize::MAX)
-            .max(1);
-        let mut surplus = releases.len().saturating_sub(keep);
+        let keep = usize::try_from(self.settings.keep).unwrap_or(usize::MAX);
+        let mut surplus = releases.len().saturating_sub(keep.max(1));
         for (_, name) in releases {
-            let stays = name == self.name() || before == Some(&format!("{RELEASES}/{name}"));
-            if surplus == 0 || stays {
+            if surplus == 0 || stay.contains(&Some(link(&name))) {
                 continue;
             }
             surplus -= 1;
-            let releases = self.directory.join(RELEASES);
-            remove(&releases.join(&name))?;
-            let _ = fs::remove_file(releases.join(format!(".{name}.json")));
+            let _ = self.forget(&name);
         }
-        Ok(())
     }
 
-    fn receipt(&self, before: Option<String>, added: bool) -> Result<Receipt, Diagnostic> {
+    /// Waits until nobody else changes the directory.
+    fn hold(&self) -> io::Result<File> {
+        let lock = File::options()
+            .append(true)
+            .create(true)
+            .open(self.directory.join(LOCK))?;
+        lock.lock().map(|()| lock)
+    }
+
+    fn pruned(&self, before: &str) -> Diagnostic {
+        let keep = self.settings.keep;
+        Diagnostic::error(
+            "publish.pruned",
+            format!(
+                "`{}` in `{}` is not there any more: `current` can't be switched back to it",
+                before,
+                self.directory.display()
+            ),
+        )
+        .help(format!(
+            "{keep} releases are kept (`keep`): publish what it held again, or switch `current` by hand"
+        ))
+    }
+
+    fn receipt(
+        &self,
+        release: &str,
+        before: Option<String>,
+        added: bool,
+    ) -> Result<Receipt, Diagnostic> {
         let switched = Switched {
-            release: self.name().to_owned(),
+            release: release.to_owned(),
             before,
             added,
         };
@@ -264,11 +378,19 @@ impl<'a> Releases<'a> {
     }
 }
 
-fn remove(directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+/// What `current` says of a release.
+fn link(name: &str) -> String {
+    format!("{RELEASES}/{name}")
+}
+
+/// Makes a directory that is read by others, whatever the user's mask says; one that is there keeps
+/// its mode.
+fn make_readable(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
     }
+    fs::create_dir_all(directory)?;
+    fs::set_permissions(directory, Permissions::from_mode(staging::EXECUTABLE))
 }
 
 #[cfg(test)]
@@ -306,12 +428,16 @@ mod tests {
                 files: [("index.html".to_owned(), file)].into(),
                 ..Exported::default()
             };
-            let releases = Releases::new(self.root.path(), &self.settings, &exported);
+            let releases = Releases::new("b", self.root.path(), &self.settings, &exported);
             act(&releases, &from)
         }
 
         fn publish(&self, text: &str) -> Receipt {
-            self.with(text, |releases, from| releases.apply(from).unwrap())
+            self.with(text, |releases, from| {
+                let receipt = releases.apply(from).unwrap();
+                releases.prune(&receipt);
+                receipt
+            })
         }
 
         fn undo(&self, text: &str, receipt: Option<&Receipt>) {
@@ -382,7 +508,53 @@ mod tests {
         let www = site.root.path().join("www");
         fs::write(www.join("current/index.html"), "changed").unwrap();
         assert!(!site.is_there("one"));
+        let again = site.publish("one");
+        // What was changed is not touched.
+        assert_eq!(site.shown(), (Some("one".into()), 2));
+        assert!(site.is_there("one"));
+        site.undo("one", Some(&again));
+        assert_eq!(site.shown(), (Some("changed".into()), 1));
+    }
+
+    #[test]
+    fn what_was_pruned_is_not_switched_back_to() {
+        let site = Site::new(1);
+        let receipts = ["1", "2", "3"].map(|text| site.publish(text));
+        site.undo("3", Some(&receipts[2]));
+        assert_eq!(site.shown().0, Some("2".into()));
+        let problem = site.with("2", |releases, _| releases.undo(Some(&receipts[1])));
+        assert_eq!(problem.unwrap_err().code, "publish.pruned");
+        assert_eq!(site.shown().0, Some("2".into()));
+    }
+
+    #[test]
+    fn releases_of_others_are_left_alone() {
+        let site = Site::new(1);
+        let theirs = site.root.path().join("www/releases/20200101");
+        fs::create_dir_all(&theirs).unwrap();
+        for text in ["1", "2", "3"] {
+            site.publish(text);
+        }
+        assert!(theirs.is_dir());
+        assert_eq!(site.shown(), (Some("3".into()), 3));
+    }
+
+    #[test]
+    fn a_note_of_another_build_is_not_taken_for_ones_own() {
+        let site = Site::new(5);
         site.publish("one");
+        site.with("one", |releases, _| {
+            let other = Releases {
+                build: "other",
+                directory: releases.directory.clone(),
+                ..*releases
+            };
+            other.undo(None).unwrap();
+            let Presence::Present(receipt) = other.check().unwrap() else {
+                unreachable!()
+            };
+            other.undo(Some(&receipt)).unwrap();
+        });
         assert_eq!(site.shown(), (Some("one".into()), 1));
     }
 

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -14,6 +15,9 @@ use crate::store;
 
 /// The payload's length, the check of that, and the check of the payload.
 const HEADER_BYTES: usize = 4 + 4 + 8;
+
+/// The mode of a journal.
+const OURS: u32 = 0o600;
 
 /// What is kept free for the records of one effect: its receipt, and the messages of failures.
 const BYTES_PER_EFFECT: u64 = 64 * 1024;
@@ -84,19 +88,24 @@ impl Journal {
     pub(crate) fn begin(root: &Path, opened: Opened) -> Result<Self, Diagnostic> {
         let directory = directory(root);
         let path = directory.join(&opened.build);
-        let written = || {
+        let created = || {
             fs::create_dir_all(&directory)?;
-            let story = Story::new(opened.clone()).map_err(io::Error::other)?;
-            let mut file = OpenOptions::new()
+            synchronize_directory(&root.join(".synth"))?;
+            // A receipt may hold what is nobody else's business.
+            OpenOptions::new()
                 .read(true)
                 .write(true)
                 .create_new(true)
-                .open(&path)?;
+                .mode(OURS)
+                .open(&path)
+        };
+        let mut file =
+            created().map_err(|error| not_written(&path, &error).cause("nothing was published"))?;
+        let written = || {
+            let story = Story::new(opened.clone()).map_err(io::Error::other)?;
             let bytes = encoded(&Record::Opened(Box::new(opened.clone())))?;
             let length = u64::try_from(bytes.len()).map_err(io::Error::other)?;
-            let effects = u64::try_from(opened.effects.len()).map_err(io::Error::other)?;
-            let room = effects.saturating_add(1).saturating_mul(BYTES_PER_EFFECT);
-            reserve(&file, length.saturating_add(room))?;
+            reserve_for(&file, length, &story)?;
             file.write_all(&bytes)?;
             file.sync_all()?;
             synchronize_directory(&directory)?;
@@ -124,6 +133,8 @@ impl Journal {
                 file.set_len(found.end)?;
                 file.sync_all()?;
             }
+            // On a full disk what is there may still be undone.
+            let _ = reserve_for(&file, found.end, &found.story);
             file.seek(SeekFrom::Start(found.end))?;
             Ok(file)
         };
@@ -165,6 +176,13 @@ impl Journal {
                 .concerning(Concern::Internal)
         })
     }
+}
+
+/// Keeps room for what is still to be written after so many bytes.
+fn reserve_for(file: &File, length: u64, story: &Story) -> io::Result<()> {
+    let effects = u64::try_from(story.opened.effects.len()).map_err(io::Error::other)?;
+    let room = effects.saturating_add(1).saturating_mul(BYTES_PER_EFFECT);
+    reserve(file, length.saturating_add(room))
 }
 
 /// Reads a journal.
@@ -285,8 +303,8 @@ fn not_written(path: &Path, error: &io::Error) -> Diagnostic {
 }
 
 pub(crate) fn unreadable(path: &Path, error: &JournalError) -> Diagnostic {
-    let help = "it tells what a publish did and what is to be undone: look at it (its records are \
-                JSON), bring what it names in order by hand, then move it away";
+    let help = "it tells what a publish did and what is to be undone: look at it (a record is 16 \
+                bytes and JSON), bring what it names in order by hand, then move it away";
     Diagnostic::error(
         "effect.journal.read",
         format!("the journal `{}` can't be used", path.display()),

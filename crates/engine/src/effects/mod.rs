@@ -3,18 +3,21 @@
 
 mod context;
 mod directory;
+mod gather;
+mod hold;
 pub(crate) mod journal;
 mod order;
 pub(crate) mod proved;
 mod publish;
+mod receipt;
 mod record;
 mod run;
 mod staging;
 mod worker;
 
 pub use publish::{
-    EffectOptions, EffectReport, EffectsReport, Recovery, planned_effects, publish, recover,
-    rollback, unfinished,
+    EffectOptions, EffectReport, EffectsReport, Recovery, Unfinished, check_unfinished,
+    planned_effects, publish, recover, rollback, unfinished,
 };
 pub use record::EffectState;
 pub use run::Doing;

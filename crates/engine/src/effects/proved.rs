@@ -2,6 +2,8 @@
 //! its plan has for it. Kept by the target's very table, so that a publish that follows needs no
 //! plan, and finds nothing when the configuration has changed.
 
+use std::collections::BTreeMap;
+
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use synth_core::{Effect, EffectPhase, Plan, TargetSpec};
@@ -27,11 +29,20 @@ pub(crate) struct Proved {
     pub(crate) crate_name: String,
     pub(crate) crate_version: Version,
     pub(crate) exported: Exported,
+    /// The digests of what the targets that it needs exported to it.
+    pub(crate) needs: BTreeMap<String, String>,
     pub(crate) effects: Vec<Effect>,
 }
 
 impl Proved {
-    pub(crate) fn of(spec: &TargetSpec, kind: &Kind, plan: &Plan, tree: &Tree) -> Self {
+    /// Of a target whose exports are a tree, and were made of those that it needs.
+    pub(crate) fn of(
+        spec: &TargetSpec,
+        kind: &Kind,
+        plan: &Plan,
+        tree: &Tree,
+        needs: BTreeMap<String, String>,
+    ) -> Self {
         let place = match plan.in_place {
             true => &spec.source_path,
             false => &spec.output_path,
@@ -63,6 +74,7 @@ impl Proved {
             crate_name: description.crate_name.clone(),
             crate_version: description.version.clone(),
             exported,
+            needs,
             effects: effects(spec, plan),
         }
     }

@@ -1,29 +1,29 @@
 //! What a user asks of effects: to publish what was proven, to roll a publish back, and to go on
 //! after a crash.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use synth_core::{Concern, Diagnostic, EffectPhase, TargetSpec};
+use synth_core::{Concern, Diagnostic, EffectPhase};
 use tokio::runtime::Handle;
 
+use super::gather::gather;
+use super::hold::{self, Processes};
 use super::journal::{self, Journal};
-use super::order::{Waiting, ordered};
-use super::proved::{self, Proved};
-use super::record::{EffectState, Entry, Exported, JOURNAL_VERSION, Opened, Standing, Story};
-use super::run::{Doing, Ended, Hand, Remaining, apply_all, undo_all};
+use super::record::{EffectState, Entry, Opened, Standing, Story};
+use super::run::{Doing, Hand, Remaining, apply_all, undo_all};
 use super::staging::{self, StagingError};
 use super::worker::Worker;
 use crate::Registry;
 use crate::build::{build_name, open_state, unusable};
 use crate::config::Pipeline;
-use crate::digest::digest_bytes;
 use crate::event::Observer;
 use crate::executor::Stop;
+use crate::plugin::HostProgram;
 use crate::state::{State, WorkspaceLock};
 
 /// How effects are carried out.
@@ -32,6 +32,8 @@ pub struct EffectOptions<'a> {
     pub runtime: Handle,
     /// How it is stopped.
     pub stop: Stop,
+    /// The program that ends what is left of an effect; none lets that go on.
+    pub host: Option<HostProgram>,
     /// Is told when another build holds the workspace.
     pub observer: Arc<dyn Observer>,
     /// Is told what is done with which effect (`site: upload`), and what that does.
@@ -121,13 +123,74 @@ fn reported(entry: &Entry, standing: &Standing) -> EffectReport {
     }
 }
 
+/// A publish that a crash, or an undo that failed, has left unfinished.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Unfinished {
+    /// How far it came.
+    #[serde(flatten)]
+    pub report: EffectsReport,
+    /// The effects that are still to be applied; none when it was being undone, which can't be
+    /// turned round.
+    pub to_finish: Option<Vec<String>>,
+    /// The effects that are to be undone.
+    pub to_undo: Vec<String>,
+}
+
+impl Unfinished {
+    fn of(story: &Story) -> Self {
+        let chosen = |choose: fn(&Standing) -> bool| -> Vec<String> {
+            let effects = story.opened.effects.iter().zip(&story.standings);
+            effects
+                .filter(|(_, standing)| choose(standing))
+                .map(|(entry, _)| entry.name())
+                .collect()
+        };
+        let missing = || chosen(|standing| !matches!(standing, Standing::Applied(_)));
+        Self {
+            report: EffectsReport::of(story, Vec::new()),
+            to_finish: (!story.turned_back).then(missing),
+            to_undo: chosen(Standing::may_be_there),
+        }
+    }
+
+    /// What ends it.
+    fn advice(&self) -> &'static str {
+        match self.to_finish {
+            Some(_) => {
+                "`synth recover --finish` applies what is missing, `synth recover --undo` undoes it"
+            }
+            None => {
+                "it was being undone: `synth recover --undo` goes on; after undoing it by hand, \
+                 `synth recover --done-by-hand`"
+            }
+        }
+    }
+}
+
 /// The publish that a crash, or an undo that failed, has left unfinished.
 ///
 /// # Errors
-/// When a journal can't be read.
-pub fn unfinished(root: &Path) -> Result<Option<EffectsReport>, Diagnostic> {
+/// When a journal can't be read; when a publish is running, of which nobody knows how it will end.
+pub fn unfinished(root: &Path) -> Result<Option<Unfinished>, Vec<Diagnostic>> {
+    if !journal::directory(root).is_dir() {
+        return Ok(None);
+    }
+    let state = open_state(root).map_err(crate::BuildError::into_diagnostics)?;
+    if is_running(&state, root)? {
+        let message = "synth is at work in this workspace";
+        return Err(vec![
+            Diagnostic::error("effect.running", message)
+                .concerning(Concern::State)
+                .help("ask again when it has ended"),
+        ]);
+    }
+    Ok(open_one(root)?)
+}
+
+/// The same for who holds the workspace.
+fn open_one(root: &Path) -> Result<Option<Unfinished>, Diagnostic> {
     let story = stories(root)?.into_iter().find(|story| !story.closed);
-    Ok(story.map(|story| EffectsReport::of(&story, Vec::new())))
+    Ok(story.as_ref().map(Unfinished::of))
 }
 
 /// The effects of these phases, in their order, as the last build has proven them; nothing is done.
@@ -170,17 +233,19 @@ pub fn publish(
         });
     }
     confirm(&opened, options)?;
+    clear_leftovers(root);
     let worker = worker(root, &state, registry, options, opened.clone())?;
-    let staged = stage(root, &worker.stage, &opened);
-    let begun = staged.and_then(|()| Journal::begin(root, opened));
-    let journal = match begun {
-        Ok(journal) => journal,
-        Err(problem) => {
+    let begun = stage(root, &worker.stage, &opened, &options.stop).and_then(|()| {
+        let journal = Journal::begin(root, opened);
+        journal.map_err(|problem| vec![problem])
+    });
+    match begun {
+        Ok(journal) => Ok(carry_out(journal, worker, apply_all)),
+        Err(problems) => {
             let _ = fs::remove_dir_all(&worker.stage);
-            return Err(vec![problem]);
+            Err(problems)
         }
-    };
-    Ok(carry_out(journal, worker, apply_all))
+    }
 }
 
 /// Undoes the effects of a build that ended.
@@ -224,11 +289,17 @@ pub fn rollback(
             .help(format!("`synth rollback {later}` first")),
         ]);
     }
+    if let Some(story) = before.last()
+        && let Some(problem) = nothing_of(story, before)
+    {
+        return Err(vec![problem]);
+    }
+    clear_leftovers(root);
     let (journal, _) = Journal::resume(root, build)?;
     let opened = journal.story().opened.clone();
     let worker = worker(root, &state, registry, options, opened.clone())?;
     // Whoever undoes by what was published gets it if it is still there.
-    if stage(root, &worker.stage, &opened).is_err() {
+    if stage(root, &worker.stage, &opened, &options.stop).is_err() {
         let _ = fs::remove_dir_all(&worker.stage);
     }
     Ok(carry_out(journal, worker, |journal, hand| {
@@ -247,10 +318,11 @@ pub fn recover(
     options: &EffectOptions<'_>,
 ) -> Result<Option<EffectsReport>, Vec<Diagnostic>> {
     let (state, _lock) = begin(root, options)?;
-    let Some(open) = unfinished(root)? else {
+    let Some(open) = open_one(root)? else {
         return Ok(None);
     };
-    let (journal, torn_bytes) = Journal::resume(root, &open.build)?;
+    let build = open.report.build;
+    let (journal, torn_bytes) = Journal::resume(root, &build)?;
     let story = journal.story();
     let opened = story.opened.clone();
     let worker = worker(root, &state, registry, options, opened.clone())?;
@@ -259,13 +331,23 @@ pub fn recover(
             return Err(vec![
                 Diagnostic::error(
                     "effect.recover.direction",
-                    format!("build {} was being undone", open.build),
+                    format!("build {build} was being undone"),
                 )
                 .help("`synth recover --undo` goes on with that; then publish again"),
             ]);
         }
-        confirm(&opened, options)?;
-        restage(root, &worker.stage, &opened)?;
+        let still = |standing: &Standing| !matches!(standing, Standing::Applied(_));
+        confirm_those(story, still, options)?;
+        restage(root, &worker.stage, &opened, &options.stop)?;
+    }
+    if recovery == Recovery::DoneByHand && !story.turned_back {
+        return Err(vec![
+            Diagnostic::error(
+                "effect.recover.direction",
+                format!("build {build} is not being undone: nothing of it is to be done by hand"),
+            )
+            .help("`synth recover --finish` or `synth recover --undo`"),
+        ]);
     }
     let mut report = match recovery {
         Recovery::Finish => carry_out(journal, worker, apply_all),
@@ -289,28 +371,22 @@ pub fn recover(
 fn carry_out(
     mut journal: Journal,
     mut worker: Worker<'_>,
-    act: impl FnOnce(&mut Journal, &mut dyn Hand) -> Ended,
+    act: impl FnOnce(&mut Journal, &mut dyn Hand) -> Vec<Diagnostic>,
 ) -> EffectsReport {
-    let mut ended = act(&mut journal, &mut worker);
+    let mut said = act(&mut journal, &mut worker);
     if !journal.story().closed {
-        let build = &journal.story().opened.build;
-        let how = match journal.story().turned_back {
-            true => {
-                "`synth recover --undo` goes on; after undoing it by hand, `synth recover --done-by-hand`"
-            }
-            false => "`synth recover --finish` goes on, `synth recover --undo` undoes it",
-        };
-        let message = format!("build {build} is unfinished");
-        ended.diagnostics.push(
+        let open = Unfinished::of(journal.story());
+        let message = format!("build {} is unfinished", open.report.build);
+        said.push(
             Diagnostic::error("effect.unfinished", message)
                 .concerning(Concern::State)
-                .help(how),
+                .help(open.advice()),
         );
     } else {
         // What was published is in the world now.
         let _ = fs::remove_dir_all(&worker.stage);
     }
-    EffectsReport::of(journal.story(), ended.diagnostics)
+    EffectsReport::of(journal.story(), said)
 }
 
 /// Holds the workspace.
@@ -324,7 +400,14 @@ fn begin(
         .block_on(state.lock(options.observer.as_ref(), &options.stop.cancel))
         .map_err(|error| unusable(&root.join(".synth"), &error).into_diagnostics())?
         .ok_or_else(|| crate::BuildError::Cancelled.into_diagnostics())?;
-    Ok((state, lock))
+    let alone = options
+        .runtime
+        .block_on(hold::until_alone(root, &options.stop.cancel));
+    match alone {
+        Ok(true) => Ok((state, lock)),
+        Ok(false) => Err(crate::BuildError::Cancelled.into_diagnostics()),
+        Err(error) => Err(unusable(&root.join(".synth"), &error).into_diagnostics()),
+    }
 }
 
 /// All journals, the oldest first.
@@ -345,17 +428,40 @@ fn stories(root: &Path) -> Result<Vec<Story>, Diagnostic> {
     Ok(stories)
 }
 
+/// Whether a publish may begin, as far as that is known before a build: one that is running now may
+/// have ended by then.
+///
+/// # Errors
+/// When an earlier publish is unfinished, or nobody knows.
+pub fn check_unfinished(root: &Path) -> Result<(), Vec<Diagnostic>> {
+    let state = open_state(root).map_err(crate::BuildError::into_diagnostics)?;
+    match is_running(&state, root)? {
+        true => Ok(()),
+        false => Ok(refuse_unfinished(root)?),
+    }
+}
+
+/// Whether somebody builds or publishes in this workspace now.
+fn is_running(state: &State, root: &Path) -> Result<bool, Vec<Diagnostic>> {
+    let lock = state.try_lock(1);
+    let lock = lock.map_err(|error| unusable(&root.join(".synth"), &error).into_diagnostics())?;
+    Ok(lock.is_none())
+}
+
 /// Two halves of two publishes are no state that anybody asked for.
 fn refuse_unfinished(root: &Path) -> Result<(), Diagnostic> {
-    let Some(open) = unfinished(root)? else {
+    let Some(open) = open_one(root)? else {
         return Ok(());
     };
     Err(Diagnostic::error(
         "effect.unfinished",
-        format!("build {} has not finished what it published", open.build),
+        format!(
+            "build {} has not finished what it published",
+            open.report.build
+        ),
     )
     .concerning(Concern::State)
-    .help("`synth recover --finish` applies what is missing, `synth recover --undo` undoes it"))
+    .help(format!("{}; `synth build` alone works", open.advice())))
 }
 
 /// An effect of a build that a later one has applied too, and that one.
@@ -373,15 +479,61 @@ fn stands_on(story: &Story, later: &[Story]) -> Option<(String, String)> {
     })
 }
 
+/// A build that changed nothing, because everything was there already.
+fn nothing_of(story: &Story, stories: &[Story]) -> Option<Diagnostic> {
+    if story.standings.iter().any(Standing::may_be_there) {
+        return None;
+    }
+    let build = &story.opened.build;
+    let ours = |entry: &Entry| {
+        let mut effects = story.opened.effects.iter();
+        effects.any(|ours| ours.target == entry.target && ours.effect.id == entry.effect.id)
+    };
+    let earlier = stories.iter().rev().find(|earlier| {
+        let effects = earlier.opened.effects.iter().zip(&earlier.standings);
+        let mut applied = effects.filter(|(_, standing)| standing.may_be_there());
+        applied.any(|(entry, _)| ours(entry))
+    });
+    let problem = Diagnostic::error(
+        "effect.rollback.nothing",
+        format!("build {build} has nothing that could be undone"),
+    );
+    Some(match earlier {
+        Some(earlier) => problem.help(format!(
+            "what it found there was published by {build}: `synth rollback {build}`",
+            build = earlier.opened.build
+        )),
+        None => problem,
+    })
+}
+
+/// Asks before anything begins, if some of it can't be undone.
 fn confirm(opened: &Opened, options: &EffectOptions<'_>) -> Result<(), Vec<Diagnostic>> {
-    let effects = opened
-        .effects
-        .iter()
-        .filter(|entry| !entry.effect.is_reversible());
+    agreed(opened.effects.iter(), options)
+}
+
+/// The same for those that stand in a way.
+fn confirm_those(
+    story: &Story,
+    choose: impl Fn(&Standing) -> bool,
+    options: &EffectOptions<'_>,
+) -> Result<(), Vec<Diagnostic>> {
+    let effects = story.opened.effects.iter().zip(&story.standings);
+    let chosen = effects.filter(|(_, standing)| choose(standing));
+    agreed(chosen.map(|(entry, _)| entry), options)
+}
+
+fn agreed<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    options: &EffectOptions<'_>,
+) -> Result<(), Vec<Diagnostic>> {
+    let effects = entries.filter(|entry| !entry.effect.is_reversible());
     let irreversible: Vec<EffectReport> = effects
         .map(|entry| reported(entry, &Standing::Pending))
         .collect();
-    if irreversible.is_empty() || (options.confirm)(&irreversible) {
+    let agreed = irreversible.is_empty() || (options.confirm)(&irreversible);
+    go_on(&options.stop)?;
+    if agreed {
         return Ok(());
     }
     let names: Vec<String> = irreversible
@@ -396,182 +548,22 @@ fn confirm(opened: &Opened, options: &EffectOptions<'_>) -> Result<(), Vec<Diagn
                 names.join(", ")
             ),
         )
-        .help("nothing was published; `--yes` agrees"),
+        .help("nothing was begun; `--yes` agrees"),
     ])
 }
 
-/// What is going to be done: the effects of targets that are all proven, in their order.
-fn gather(
-    pipeline: &Pipeline,
-    state: &State,
-    phases: &[EffectPhase],
-    build: String,
-) -> Result<Opened, Vec<Diagnostic>> {
-    let mut proofs: BTreeMap<&str, Proved> = BTreeMap::new();
-    let mut problems = Vec::new();
-    for target in &pipeline.targets {
-        match proved::find(state.records(), target) {
-            Some(proof) => {
-                proofs.insert(&target.name, proof);
-            }
-            None => problems.push(not_proved(target)),
-        }
+/// Whether the user has not stopped it.
+fn go_on(stop: &Stop) -> Result<(), Vec<Diagnostic>> {
+    match stop.cancel.is_cancelled() {
+        true => Err(crate::BuildError::Cancelled.into_diagnostics()),
+        false => Ok(()),
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let entries = entries(pipeline, &proofs, phases);
-    let waiting: Vec<Waiting> = entries
-        .iter()
-        .map(|entry| Waiting {
-            before: entry.depends.clone(),
-            phase: entry.effect.phase,
-            reversible: entry.effect.is_reversible(),
-        })
-        .collect();
-    let order = ordered(&waiting).map_err(|index| {
-        let name = entries.get(index).map(Entry::name).unwrap_or_default();
-        let message = format!("the effect `{name}` waits for itself");
-        vec![crate::kind::fault("plan.broken", message)]
-    })?;
-    let used = |name: &str| {
-        let mut entries = entries.iter();
-        entries.any(|e| e.target == name || e.effect.needs.iter().any(|need| need == name))
-    };
-    let exports: BTreeMap<String, Exported> = proofs
-        .iter()
-        .filter(|(name, _)| used(name))
-        .map(|(name, proof)| ((*name).to_owned(), proof.exported.clone()))
-        .collect();
-    Ok(Opened {
-        version: JOURNAL_VERSION,
-        build,
-        pipeline: pipeline.name.clone(),
-        strategy: pipeline.failure_strategy,
-        effects: in_order(entries, &order),
-        exports,
-    })
 }
 
-fn not_proved(target: &TargetSpec) -> Diagnostic {
-    Diagnostic::error(
-        "effect.not_proved",
-        format!(
-            "target `{}` was not built as synth.toml says it now",
-            target.name
-        ),
-    )
-    .help(format!(
-        "`synth build` first; if it says that `{}` is up to date, `synth build --force {}`",
-        target.name, target.name
-    ))
-}
-
-/// The effects of these phases, each with those of the list that it needs.
-fn entries(
-    pipeline: &Pipeline,
-    proofs: &BTreeMap<&str, Proved>,
-    phases: &[EffectPhase],
-) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for target in &pipeline.targets {
-        let Some(proof) = proofs.get(target.name.as_str()) else {
-            continue;
-        };
-        for effect in proof
-            .effects
-            .iter()
-            .filter(|effect| phases.contains(&effect.phase))
-        {
-            let seen = std::iter::once(&target.name).chain(&effect.needs);
-            let digests: Vec<&str> = seen
-                .filter_map(|name| Some(proofs.get(name.as_str())?.exported.digest.as_str()))
-                .collect();
-            let identity = serde_json::to_vec(&(effect, digests)).unwrap_or_default();
-            entries.push(Entry {
-                target: target.name.clone(),
-                source_path: target.source_path.clone(),
-                kind: target.kind.clone(),
-                crate_name: proof.crate_name.clone(),
-                crate_version: proof.crate_version.clone(),
-                effect: effect.clone(),
-                depends: Vec::new(),
-                fingerprint: digest_bytes(&identity).sha256,
-            });
-        }
-    }
-    let needed = needed(pipeline);
-    let depends: Vec<Vec<usize>> = entries
-        .iter()
-        .map(|entry| {
-            let before = |other: &Entry| {
-                let same = other.target == entry.target;
-                let named = entry.effect.after.contains(&other.effect.id);
-                let earlier_phase = other.effect.phase < entry.effect.phase;
-                let of_needed = needed
-                    .get(entry.target.as_str())
-                    .is_some_and(|needed| needed.contains(&other.target.as_str()));
-                // A target is not deployed before those that it needs, nor published.
-                of_needed || (same && (named || earlier_phase))
-            };
-            let others = entries.iter().enumerate();
-            others
-                .filter(|(_, other)| before(other))
-                .map(|(index, _)| index)
-                .collect()
-        })
-        .collect();
-    for (entry, depends) in entries.iter_mut().zip(depends) {
-        entry.depends = depends;
-    }
-    entries
-}
-
-/// What each target needs, and what that needs.
-fn needed(pipeline: &Pipeline) -> HashMap<&str, Vec<&str>> {
-    let direct: HashMap<&str, &[String]> = pipeline
-        .targets
-        .iter()
-        .map(|target| (target.name.as_str(), target.needs.as_slice()))
-        .collect();
-    let mut all = HashMap::new();
-    for name in direct.keys() {
-        let mut found: Vec<&str> = Vec::new();
-        let mut open = vec![*name];
-        while let Some(next) = open.pop() {
-            for need in direct.get(next).copied().unwrap_or_default() {
-                if !found.contains(&need.as_str()) {
-                    found.push(need);
-                    open.push(need);
-                }
-            }
-        }
-        all.insert(*name, found);
-    }
-    all
-}
-
-/// The entries in their order, which their dependencies follow.
-fn in_order(entries: Vec<Entry>, order: &[usize]) -> Vec<Entry> {
-    let places: HashMap<usize, usize> = order
-        .iter()
-        .enumerate()
-        .map(|(new, old)| (*old, new))
-        .collect();
-    let mut placed: Vec<(usize, Entry)> = entries
-        .into_iter()
-        .enumerate()
-        .map(|(old, mut entry)| {
-            entry.depends = entry
-                .depends
-                .iter()
-                .filter_map(|d| places.get(d).copied())
-                .collect();
-            (places.get(&old).copied().unwrap_or(old), entry)
-        })
-        .collect();
-    placed.sort_by_key(|(place, _)| *place);
-    placed.into_iter().map(|(_, entry)| entry).collect()
+/// Removes copies that nobody needs any more: of publishes that died before they began, or after
+/// they ended. Nothing is unfinished.
+fn clear_leftovers(root: &Path) {
+    let _ = fs::remove_dir_all(root.join(".synth/effects"));
 }
 
 fn worker<'a>(
@@ -592,10 +584,14 @@ fn worker<'a>(
         for (entry, standing) in story.opened.effects.iter().zip(&story.standings) {
             let key = (entry.target.clone(), entry.effect.id.clone());
             match standing {
-                Standing::Applied(_) => {
+                // One that can't be undone is there as well as one that was not to be.
+                Standing::Applied(receipt) | Standing::Kept(Some(receipt), _)
+                    if !receipt.already_there =>
+                {
                     before.insert(key, entry.fingerprint.clone());
                 }
-                Standing::Pending => {}
+                // That it was found there says no more than who put it there.
+                Standing::Applied(_) | Standing::Pending => {}
                 // Nobody knows what is there.
                 _ => {
                     before.remove(&key);
@@ -609,7 +605,7 @@ fn worker<'a>(
         logs,
         opened,
         registry,
-        runtime: options.runtime.clone(),
+        processes: Processes::new(root, options.host.clone(), options.runtime.clone()),
         stop: options.stop.clone(),
         before,
         tell: options.tell,
@@ -617,27 +613,59 @@ fn worker<'a>(
 }
 
 /// Copies what was proven.
-fn stage(root: &Path, stage: &Path, opened: &Opened) -> Result<(), Diagnostic> {
+fn stage(root: &Path, stage: &Path, opened: &Opened, stop: &Stop) -> Result<(), Vec<Diagnostic>> {
     for (target, exported) in &opened.exports {
+        go_on(stop)?;
         let from = root.join(exported.place.as_str());
         let to = Worker::copy_of(stage, target);
-        staging::copy(&from, &to, exported).map_err(|error| not_copied(target, &error))?;
+        staging::copy_synchronized(&from, &to, exported)
+            .map_err(|error| vec![not_copied(target, &error)])?;
     }
     Ok(())
 }
 
-/// As [`stage`], unless the copies of the build that died are whole.
-fn restage(root: &Path, directory: &Path, opened: &Opened) -> Result<(), Diagnostic> {
-    let mut exports = opened.exports.iter();
-    if exports
-        .all(|(target, exported)| staging::holds(&Worker::copy_of(directory, target), exported))
-    {
-        return Ok(());
+/// As [`stage`], where the copies of the build that died are not whole. They are replaced when
+/// there are others.
+fn restage(
+    root: &Path,
+    directory: &Path,
+    opened: &Opened,
+    stop: &Stop,
+) -> Result<(), Vec<Diagnostic>> {
+    const NEW: &str = "new";
+    for (target, exported) in &opened.exports {
+        go_on(stop)?;
+        let to = Worker::copy_of(directory, target);
+        if staging::holds(&to, exported) {
+            continue;
+        }
+        let from = root.join(exported.place.as_str());
+        let new = directory.join(NEW);
+        let failed = |source: std::io::Error| {
+            let path = to.display().to_string();
+            vec![not_copied(target, &StagingError::Io { path, source })]
+        };
+        if new.exists() {
+            fs::remove_dir_all(&new).map_err(failed)?;
+        }
+        staging::copy_synchronized(&from, &new, exported).map_err(|error| {
+            let problem = not_copied(target, &error);
+            vec![match error {
+                StagingError::Changed(_) => {
+                    problem.help("if that is gone for good, `synth recover --undo` is what is left")
+                }
+                StagingError::Io { .. } => problem,
+            }]
+        })?;
+        if to.exists() {
+            fs::remove_dir_all(&to).map_err(failed)?;
+        }
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        fs::rename(&new, &to).map_err(failed)?;
     }
-    if directory.exists() {
-        let _ = fs::remove_dir_all(directory);
-    }
-    stage(root, directory, opened)
+    Ok(())
 }
 
 fn not_copied(target: &str, error: &StagingError) -> Diagnostic {

@@ -26,6 +26,8 @@ pub(crate) enum Record {
     Applied { effect: usize, receipt: Receipt },
     /// It was not.
     Failed { effect: usize, message: String },
+    /// It was ended before it could say, or what an earlier attempt came to is not known.
+    Unclear { effect: usize, message: String },
     /// The effect is about to be undone.
     Undoing { effect: usize },
     /// It was.
@@ -106,8 +108,8 @@ impl Entry {
 
 /// How an effect stands.
 ///
-/// `Pending` -> `Applying` -> `Applied` or `Failed`; `Failed` -> `Applying`. From `Applying` and
-/// `Applied` on the way back -> `Undoing` -> `Undone` or `UndoFailed` -> `Undoing`. What can't be
+/// `Pending` -> `Applying` -> `Applied`, `Failed` or `Unclear`; `Failed` and `Unclear` -> `Applying`.
+/// From `Applying`, `Unclear` and `Applied` on the way back -> `Undoing` -> `Undone` or `UndoFailed` -> `Undoing`. What can't be
 /// undone is `Kept`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Standing {
@@ -117,6 +119,8 @@ pub(crate) enum Standing {
     Applying,
     Applied(Receipt),
     Failed(String),
+    /// It was begun and has failed, and part of it may have happened.
+    Unclear(String),
     /// To undo it was begun.
     Undoing(Option<Receipt>),
     Undone,
@@ -132,7 +136,9 @@ impl Standing {
             Self::Undoing(receipt) | Self::UndoFailed(receipt, _) | Self::Kept(receipt, _) => {
                 receipt.as_ref()
             }
-            Self::Pending | Self::Applying | Self::Failed(_) | Self::Undone => None,
+            Self::Pending | Self::Applying | Self::Failed(_) | Self::Unclear(_) | Self::Undone => {
+                None
+            }
         }
     }
 
@@ -140,9 +146,26 @@ impl Standing {
     pub(crate) fn may_be_there(&self) -> bool {
         match self {
             Self::Applied(receipt) => !receipt.already_there,
-            Self::Applying | Self::Undoing(_) | Self::UndoFailed(..) | Self::Kept(..) => true,
+            Self::Applying
+            | Self::Unclear(_)
+            | Self::Undoing(_)
+            | Self::UndoFailed(..)
+            | Self::Kept(..) => true,
             Self::Pending | Self::Failed(_) | Self::Undone => false,
         }
+    }
+
+    /// Whether this build began it, and nobody knows what that came to.
+    pub(crate) fn is_unclear(&self) -> bool {
+        matches!(self, Self::Applying | Self::Unclear(_))
+    }
+
+    /// Whether to undo it has been tried, or could not be.
+    pub(crate) fn is_stuck(&self) -> bool {
+        matches!(
+            self,
+            Self::Undoing(_) | Self::UndoFailed(..) | Self::Kept(..)
+        )
     }
 
     /// As a report says it.
@@ -151,7 +174,7 @@ impl Standing {
             Self::Pending => EffectState::Pending,
             Self::Applied(receipt) if receipt.already_there => EffectState::AlreadyThere,
             Self::Applied(_) => EffectState::Applied,
-            Self::Applying | Self::Failed(_) => EffectState::Failed,
+            Self::Applying | Self::Failed(_) | Self::Unclear(_) => EffectState::Failed,
             Self::Undone => EffectState::Undone,
             Self::Undoing(_) | Self::UndoFailed(..) | Self::Kept(..) => EffectState::NotUndone,
         }
@@ -198,6 +221,15 @@ pub(crate) enum StoryError {
 }
 
 impl Story {
+    /// What this build has applied itself, with the receipts.
+    pub(crate) fn applied(&self) -> impl Iterator<Item = (&Entry, &Receipt)> {
+        let effects = self.opened.effects.iter().zip(&self.standings);
+        effects.filter_map(|(entry, standing)| match standing {
+            Standing::Applied(receipt) if !receipt.already_there => Some((entry, receipt)),
+            _ => None,
+        })
+    }
+
     /// Begins with the first record.
     pub(crate) fn new(opened: Opened) -> Result<Self, StoryError> {
         if opened.version != JOURNAL_VERSION {
@@ -244,7 +276,7 @@ impl Story {
                 let standing = self.standings.get_mut(effect)?;
                 let free = matches!(
                     standing,
-                    S::Pending | S::Applying | S::Failed(_) | S::Undone
+                    S::Pending | S::Applying | S::Failed(_) | S::Unclear(_) | S::Undone
                 );
                 if !free {
                     return None;
@@ -256,6 +288,9 @@ impl Story {
             }
             Record::Failed { effect, message } => {
                 *self.standings.get_mut(effect)? = S::Failed(message);
+            }
+            Record::Unclear { effect, message } => {
+                *self.standings.get_mut(effect)? = S::Unclear(message);
             }
             Record::Undoing { effect } => {
                 let standing = self.standings.get_mut(effect)?;

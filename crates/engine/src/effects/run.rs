@@ -19,6 +19,8 @@ pub(crate) trait Hand {
     fn undo(&mut self, entry: &Entry, receipt: Option<&Receipt>) -> Result<(), Stopped>;
     /// Why an effect can't be undone at the moment: the plugin that applied it is gone.
     fn missing(&mut self, entry: &Entry) -> Option<Diagnostic>;
+    /// Is told when everything that was asked for is there: an effect that this build has applied.
+    fn settled(&mut self, entry: &Entry, receipt: &Receipt);
     /// Says what is being done.
     fn tell(&mut self, doing: Doing, entry: &Entry);
 }
@@ -37,35 +39,20 @@ pub enum Doing {
 /// Why an effect was not carried out.
 #[derive(Debug)]
 pub(crate) enum Stopped {
-    /// It failed.
+    /// It failed, and has left nothing.
     Failed(Vec<Diagnostic>),
+    /// It was ended before it could clear up after itself: it may have left something.
+    Unclear(Vec<Diagnostic>),
     /// The user ended it: nobody knows how far it came.
     Interrupted,
 }
 
-/// How it ended.
-#[derive(Debug, Default)]
-pub(crate) struct Ended {
-    /// What is to be said; an error when not everything that was asked for has come about.
-    pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Whether the user ended it.
-    pub(crate) interrupted: bool,
-}
-
-impl Ended {
-    fn problem(problem: Diagnostic) -> Self {
-        Self {
-            diagnostics: vec![problem],
-            interrupted: false,
-        }
-    }
-}
-
 /// Applies what was not yet applied. On failure it does what the strategy says. The journal is
-/// closed, unless something in it is still to be done by `synth recover`.
-pub(crate) fn apply_all(journal: &mut Journal, hand: &mut dyn Hand) -> Ended {
+/// closed, unless something in it is still to be done by `synth recover`. Gives what is to be said:
+/// an error when not everything that was asked for has come about.
+pub(crate) fn apply_all(journal: &mut Journal, hand: &mut dyn Hand) -> Vec<Diagnostic> {
     let strategy = journal.story().opened.strategy;
-    let mut ended = Ended::default();
+    let mut said = Vec::new();
     for index in 0..journal.story().standings.len() {
         let Some((entry, standing)) = look(journal, index) else {
             break;
@@ -82,33 +69,49 @@ pub(crate) fn apply_all(journal: &mut Journal, hand: &mut dyn Hand) -> Ended {
         if !entry.depends.iter().all(applied) {
             continue;
         }
-        let was_begun = standing == Standing::Applying;
-        match apply_one(journal, hand, index, &entry, was_begun) {
+        match apply_one(journal, hand, index, &entry, standing.is_unclear()) {
             Ok(None) => {}
             Ok(Some(problems)) => {
-                ended.diagnostics.extend(problems);
+                said.extend(problems);
                 match strategy {
                     FailureStrategy::Continue => {}
                     FailureStrategy::StopAll => break,
                     FailureStrategy::Rollback => {
-                        let undone = undo_all(journal, hand, Remaining::Told);
-                        ended.interrupted = undone.interrupted;
-                        ended.diagnostics.extend(undone.diagnostics);
-                        return ended;
+                        said.extend(undo_all(journal, hand, Remaining::Told));
+                        return said;
                     }
                 }
             }
             Err(Halt::Interrupted) => {
-                ended.interrupted = true;
-                return ended;
+                close_untouched(journal);
+                return said;
             }
             Err(Halt::Journal(problem)) => {
-                ended.diagnostics.push(problem);
-                return ended;
+                said.push(problem);
+                return said;
             }
         }
     }
-    close(journal, ended)
+    if journal.story().standings.iter().any(Standing::is_unclear) {
+        // To be finished or undone: neither is known to have happened.
+        return said;
+    }
+    close(journal, &mut said);
+    if said.is_empty() {
+        for (entry, standing) in journal.story().applied() {
+            hand.settled(entry, standing);
+        }
+    }
+    said
+}
+
+/// Closes a journal of which nothing has been begun.
+fn close_untouched(journal: &mut Journal) {
+    let mut standings = journal.story().standings.iter();
+    if standings.all(|standing| *standing == Standing::Pending) {
+        // One that stays open says just that.
+        let _ = journal.write(Record::Closed);
+    }
 }
 
 /// Why it can't go on.
@@ -133,7 +136,7 @@ fn apply_one(
 ) -> Result<Option<Vec<Diagnostic>>, Halt> {
     let presence = match hand.check(entry) {
         Ok(presence) => presence,
-        Err(stopped) => return failed(journal, effect, stopped),
+        Err(stopped) => return failed(journal, effect, stopped, was_begun),
     };
     let known = presence != Presence::Unknown;
     let mut receipt = found(presence, was_begun);
@@ -160,20 +163,27 @@ fn apply_one(
             journal.write(Record::Applied { effect, receipt })?;
             Ok(None)
         }
-        Err(stopped) => failed(journal, effect, stopped),
+        Err(stopped) => failed(journal, effect, stopped, was_begun),
     }
 }
 
+/// Notes a failure. What an attempt came to that was killed is not known by the failure of another.
 fn failed(
     journal: &mut Journal,
     effect: usize,
     stopped: Stopped,
+    was_begun: bool,
 ) -> Result<Option<Vec<Diagnostic>>, Halt> {
-    let Stopped::Failed(problems) = stopped else {
-        return Err(Halt::Interrupted);
+    let (problems, unclear) = match stopped {
+        Stopped::Failed(problems) => (problems, was_begun),
+        Stopped::Unclear(problems) => (problems, true),
+        Stopped::Interrupted => return Err(Halt::Interrupted),
     };
     let message = message(&problems);
-    journal.write(Record::Failed { effect, message })?;
+    journal.write(match unclear {
+        true => Record::Unclear { effect, message },
+        false => Record::Failed { effect, message },
+    })?;
     Ok(Some(problems))
 }
 
@@ -182,18 +192,22 @@ fn failed(
 pub(crate) enum Remaining {
     /// The journal stays open for those of which it can be tried again.
     Told,
-    /// The user has undone them by hand.
+    /// The user has undone by hand those of which it was tried, or could not be; the rest is undone.
     ByHand,
 }
 
 /// Undoes what was applied, the last first. One that fails stops it. What can't be undone at all
 /// stays, and with it what it came after.
-pub(crate) fn undo_all(journal: &mut Journal, hand: &mut dyn Hand, remaining: Remaining) -> Ended {
+pub(crate) fn undo_all(
+    journal: &mut Journal,
+    hand: &mut dyn Hand,
+    remaining: Remaining,
+) -> Vec<Diagnostic> {
     let turned_back = journal.story().turned_back && !journal.story().closed;
     if !turned_back && let Err(problem) = journal.write(Record::TurnedBack) {
-        return Ended::problem(problem);
+        return vec![problem];
     }
-    let mut ended = Ended::default();
+    let mut said = Vec::new();
     let mut needed = BTreeSet::new();
     let mut waits = false;
     for effect in (0..journal.story().standings.len()).rev() {
@@ -206,41 +220,39 @@ pub(crate) fn undo_all(journal: &mut Journal, hand: &mut dyn Hand, remaining: Re
         if !standing.may_be_there() {
             continue;
         }
-        let stays = match obstacle(hand, &entry, needed.contains(&effect)) {
-            Some(_) if remaining == Remaining::ByHand => None,
-            obstacle => obstacle,
+        let by_hand = remaining == Remaining::ByHand && standing.is_stuck();
+        let stays = match by_hand {
+            true => None,
+            false => obstacle(hand, &entry, needed.contains(&effect)),
         };
         let written = match stays {
             Some(obstacle) => {
                 needed.extend(entry.depends.iter().copied());
                 waits |= obstacle.may_pass;
                 let message = obstacle.problem.message.clone();
-                ended.diagnostics.push(obstacle.problem);
+                said.push(obstacle.problem);
                 journal.write(Record::Kept { effect, message })
             }
-            None if remaining == Remaining::ByHand => journal.write(Record::Undone { effect }),
+            None if by_hand => journal.write(Record::Undone { effect }),
             None => match undo_one(journal, hand, effect, &entry, &standing) {
                 Ok(None) => Ok(()),
                 Ok(Some(problems)) => {
-                    ended.diagnostics.extend(problems);
-                    return ended;
+                    said.extend(problems);
+                    return said;
                 }
-                Err(Halt::Interrupted) => {
-                    ended.interrupted = true;
-                    return ended;
-                }
+                Err(Halt::Interrupted) => return said,
                 Err(Halt::Journal(problem)) => Err(problem),
             },
         };
         if let Err(problem) = written {
-            ended.diagnostics.push(problem);
-            return ended;
+            said.push(problem);
+            return said;
         }
     }
-    if waits {
-        return ended;
+    if !waits {
+        close(journal, &mut said);
     }
-    close(journal, ended)
+    said
 }
 
 /// Why an effect stays.
@@ -297,7 +309,7 @@ fn undo_one(
             Ok(None)
         }
         Err(Stopped::Interrupted) => Err(Halt::Interrupted),
-        Err(Stopped::Failed(problems)) => {
+        Err(Stopped::Failed(problems) | Stopped::Unclear(problems)) => {
             let message = message(&problems);
             journal.write(Record::UndoFailed { effect, message })?;
             Ok(Some(problems))
@@ -312,11 +324,8 @@ fn look(journal: &Journal, effect: usize) -> Option<(Entry, Standing)> {
     Some((entry, story.standings.get(effect)?.clone()))
 }
 
-fn close(journal: &mut Journal, mut ended: Ended) -> Ended {
-    if let Err(problem) = journal.write(Record::Closed) {
-        ended.diagnostics.push(problem);
-    }
-    ended
+fn close(journal: &mut Journal, said: &mut Vec<Diagnostic>) {
+    said.extend(journal.write(Record::Closed).err());
 }
 
 /// What a record says of a failure.

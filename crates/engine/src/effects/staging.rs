@@ -1,13 +1,16 @@
 //! Copies of what was proven: made while their digests are compared, so that an effect gets those
 //! very bytes or does not begin.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use super::record::{Exported, ExportedFile};
 use crate::digest::{copy_and_digest, digest_file};
+
+/// The mode of what others may execute, and of directories that they may read.
+pub(crate) const EXECUTABLE: u32 = 0o755;
 
 /// What was proven is not there any more.
 #[derive(Debug, thiserror::Error)]
@@ -53,12 +56,46 @@ pub(crate) fn copy(from: &Path, to: &Path, exported: &Exported) -> Result<(), St
 }
 
 /// As [`copy`], and on the disk when it comes back.
-pub(crate) fn copy_synchronized(from: &Path, to: &Path, exported: &Exported) -> io::Result<()> {
+pub(crate) fn copy_synchronized(
+    from: &Path,
+    to: &Path,
+    exported: &Exported,
+) -> Result<(), StagingError> {
+    copy(from, to, exported)?;
+    each(to, File::sync_all)?;
+    let above = to.parent().unwrap_or(to);
+    File::open(above)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|source| StagingError::Io {
+            path: above.display().to_string(),
+            source,
+        })
+}
+
+/// As [`copy_synchronized`], with directories that others may read, whatever the user's mask says.
+pub(crate) fn copy_readable(from: &Path, to: &Path, exported: &Exported) -> io::Result<()> {
     copy(from, to, exported).map_err(io::Error::other)?;
-    for entry in walkdir::WalkDir::new(to).contents_first(true) {
-        let entry = entry?;
+    let synchronize = |file: &File| {
+        if file.metadata()?.is_dir() {
+            file.set_permissions(Permissions::from_mode(EXECUTABLE))?;
+        }
+        file.sync_all()
+    };
+    each(to, synchronize).map_err(io::Error::other)
+}
+
+/// Does something with each file and directory, those that are deeper first.
+fn each(directory: &Path, act: impl Fn(&File) -> io::Result<()>) -> Result<(), StagingError> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |source: io::Error| StagingError::Io { path, source }
+    };
+    for entry in walkdir::WalkDir::new(directory).contents_first(true) {
+        let entry = entry.map_err(io::Error::from).map_err(failed(directory))?;
         if !entry.file_type().is_symlink() {
-            File::open(entry.path())?.sync_all()?;
+            let path = entry.path();
+            let acted = File::open(path).and_then(|file| act(&file));
+            acted.map_err(failed(path))?;
         }
     }
     Ok(())
@@ -70,7 +107,6 @@ fn make_parent(path: &Path) -> io::Result<()> {
 
 /// Whether the copy is the file that is meant.
 fn copy_file(from: &Path, to: &Path, file: &ExportedFile) -> io::Result<bool> {
-    const EXECUTABLE: u32 = 0o755;
     const PLAIN: u32 = 0o644;
     let is = fs::symlink_metadata(from)?;
     if !is.is_file() || is.len() != file.digest.size || is_executable(&is) != file.executable {
@@ -84,7 +120,7 @@ fn copy_file(from: &Path, to: &Path, file: &ExportedFile) -> io::Result<bool> {
         .open(to)?;
     let digest = copy_and_digest(&mut File::open(from)?, &mut new)?;
     // Whatever the user's mask says: what is published is read by others.
-    new.set_permissions(fs::Permissions::from_mode(mode))?;
+    new.set_permissions(Permissions::from_mode(mode))?;
     Ok(digest == file.digest)
 }
 

@@ -9,19 +9,35 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use synth_core::{
-    Diagnostic, EFFECT_NEEDS, EFFECT_OUTPUTS, EffectKind, EffectProcesses, Exec, Presence, Receipt,
+    Diagnostic, DirectoryPublish, EFFECT_NEEDS, EFFECT_OUTPUTS, EffectKind, EffectProcesses, Exec,
+    Presence, Receipt,
 };
-use tokio::runtime::Handle;
 
 use super::context::Context;
 use super::directory::Releases;
+use super::hold::Processes;
+use super::receipt;
 use super::record::{Entry, Exported, Opened};
 use super::run::{Doing, Hand, Stopped};
+use super::staging::{self, StagingError};
 use crate::Registry;
 use crate::executor::environment::{output_variable, passed_on, search_path, with_root};
-use crate::executor::process::{self, Command, End};
+use crate::executor::process::{Command, End};
 use crate::executor::{DEFAULT_TIMEOUT, Stop, log_tail};
 use crate::kind::Kind;
+
+/// What is said of a plugin whose process crashed, or had to be ended.
+const ENDED: [&str; 6] = [
+    "plugin.ended",
+    "plugin.memory",
+    "plugin.message",
+    "plugin.output",
+    "plugin.silent",
+    "plugin.timeout",
+];
+
+/// The name of the file that an effect's process writes for its undoing.
+const RECEIPT: &str = "receipt";
 
 /// How much of a log a failure shows.
 const LAST_BYTES: u64 = 2048;
@@ -34,7 +50,7 @@ pub(crate) struct Worker<'a> {
     pub(crate) logs: PathBuf,
     pub(crate) opened: Opened,
     pub(crate) registry: &'a Registry,
-    pub(crate) runtime: Handle,
+    pub(crate) processes: Processes,
     pub(crate) stop: Stop,
     /// What earlier builds have applied last, by target and effect.
     pub(crate) before: HashMap<(String, String), String>,
@@ -44,7 +60,9 @@ pub(crate) struct Worker<'a> {
 /// What a process came to.
 enum Ran {
     Exited(i32),
-    Problem(Diagnostic),
+    /// By a signal, which it may not have been ready for.
+    Ended(Diagnostic),
+    NotStarted(Diagnostic),
     Interrupted,
 }
 
@@ -54,38 +72,54 @@ impl Worker<'_> {
         stage.join("exports").join(target)
     }
 
-    /// The directory that an effect works in: what it gets, by the names that it knows.
-    fn place(&self, entry: &Entry) -> std::io::Result<PathBuf> {
+    /// The directory that an effect works in, with copies of its own of what it gets: whatever it
+    /// does to them, the next one gets what was proven. To undo, it does without what is gone.
+    fn place(&self, entry: &Entry, doing: Doing) -> Result<PathBuf, StagingError> {
         let name = format!("{}.{}", entry.target, entry.effect.id);
         let place = self.stage.join("work").join(name);
-        if place.exists() {
-            fs::remove_dir_all(&place)?;
-        }
-        for directory in [EFFECT_NEEDS, "scratch", "outputs"] {
-            fs::create_dir_all(place.join(directory))?;
-        }
-        let link = |target: &str, at: PathBuf| {
-            let copy = Self::copy_of(&self.stage, target);
-            match copy.exists() {
-                true => std::os::unix::fs::symlink(copy, at),
-                false => Ok(()),
+        let made = || -> std::io::Result<()> {
+            if place.exists() {
+                fs::remove_dir_all(&place)?;
             }
+            for directory in [EFFECT_NEEDS, "scratch", "outputs"] {
+                fs::create_dir_all(place.join(directory))?;
+            }
+            Ok(())
         };
-        link(&entry.target, place.join(EFFECT_OUTPUTS))?;
-        for need in &entry.effect.needs {
-            link(need, place.join(EFFECT_NEEDS).join(need))?;
+        made().map_err(|source| StagingError::Io {
+            path: place.display().to_string(),
+            source,
+        })?;
+        let own = std::iter::once((&entry.target, place.join(EFFECT_OUTPUTS)));
+        let needs = entry.effect.needs.iter();
+        let needs = needs.map(|need| (need, place.join(EFFECT_NEEDS).join(need)));
+        for (target, at) in own.chain(needs) {
+            let Some(exported) = self.opened.exports.get(target) else {
+                continue;
+            };
+            match staging::copy(&Self::copy_of(&self.stage, target), &at, exported) {
+                Err(StagingError::Changed(_)) if doing == Doing::Undoing => {
+                    let _ = fs::remove_dir_all(&at);
+                }
+                copied => copied?,
+            }
         }
         Ok(place)
     }
 
-    fn prepared(&self, entry: &Entry) -> Result<PathBuf, Stopped> {
-        self.place(entry).map_err(|error| {
+    fn prepared(&self, entry: &Entry, doing: Doing) -> Result<PathBuf, Stopped> {
+        self.place(entry, doing).map_err(|error| {
             let message = format!("the directory of `{}` can't be made", entry.name());
-            failed(
-                Diagnostic::error("effect.directory", message)
-                    .concerning(synth_core::Concern::State)
-                    .caused_by(&error),
-            )
+            let problem = Diagnostic::error("effect.directory", message)
+                .concerning(synth_core::Concern::State)
+                .caused_by(&error);
+            failed(match &error {
+                StagingError::Io { source, .. } => match crate::store::advice(source) {
+                    Some(advice) => problem.help(advice),
+                    None => problem,
+                },
+                StagingError::Changed(_) => problem,
+            })
         })
     }
 
@@ -123,10 +157,10 @@ impl Worker<'_> {
         // Credentials are below it: an effect acts for the user.
         let home = std::env::var_os("HOME").map(|home| ("HOME".to_owned(), home));
         variables.extend(home);
-        let copies = std::iter::once((&entry.target, "SYNTH_OUT".to_owned()));
+        let own = std::iter::once(("SYNTH_OUT".to_owned(), place.join(EFFECT_OUTPUTS)));
         let needs = entry.effect.needs.iter();
-        for (target, name) in copies.chain(needs.map(|need| (need, output_variable(need)))) {
-            let copy = Self::copy_of(&self.stage, target);
+        let needs = needs.map(|need| (output_variable(need), place.join(EFFECT_NEEDS).join(need)));
+        for (name, copy) in own.chain(needs) {
             if copy.exists() {
                 variables.insert(name, copy.into());
             }
@@ -141,70 +175,78 @@ impl Worker<'_> {
         variables
     }
 
-    /// Runs one of an effect's processes.
-    fn run(&self, entry: &Entry, exec: &Exec, place: &Path, receipt: Option<&Path>) -> Ran {
+    /// One of an effect's processes.
+    fn command(
+        &self,
+        entry: &Entry,
+        exec: &Exec,
+        place: &Path,
+        receipt: Option<&Path>,
+    ) -> Result<Command, Diagnostic> {
         let argv: Vec<String> = exec
             .argv
             .iter()
             .map(|word| with_root(word, place))
             .collect();
-        let program = match self.program(entry, &argv) {
-            Ok(program) => program,
-            Err(problem) => return Ran::Problem(problem),
-        };
         let mut environment = self.variables(entry, exec, place);
         if let Some(receipt) = receipt {
             environment.insert("SYNTH_RECEIPT".into(), receipt.into());
         }
-        let directory = match exec.working_directory.as_str() {
-            "" => self.root.join(entry.source_path.as_str()),
-            directory => self.root.join(directory),
-        };
-        let command = Command {
-            program,
-            arguments: argv.iter().skip(1).cloned().collect(),
-            directory,
+        Ok(Command {
+            program: self.program(entry, &argv)?,
+            arguments: argv.into_iter().skip(1).collect(),
+            directory: match exec.working_directory.as_str() {
+                "" => self.root.join(entry.source_path.as_str()),
+                directory => self.root.join(directory),
+            },
             environment,
             log: self.log(entry),
             standard_output: None,
             standard_input: None,
-        };
+        })
+    }
+
+    fn run(&self, entry: &Entry, command: &Command) -> Ran {
         let timeout = Self::timeout(entry);
-        let running = process::run(&command, None, Instant::now() + timeout, &self.stop);
+        let deadline = Instant::now() + timeout;
+        let finished = self.processes.run(command, deadline, &self.stop);
         let name = entry.name();
         let problem =
             |message: String| Diagnostic::error(format!("{}.failed", entry.effect.phase), message);
-        match self.runtime.block_on(running).map(|finished| finished.end) {
+        match finished.map(|finished| finished.end) {
             Ok(End::Exited(code)) => Ran::Exited(code),
             Ok(End::Cancelled) => Ran::Interrupted,
-            Ok(End::Signalled(signal)) => Ran::Problem(self.with_log(
+            Ok(End::Signalled(signal)) => Ran::Ended(self.with_log(
                 entry,
                 problem(format!("`{name}` was ended by signal {signal}")),
             )),
-            Ok(End::TimedOut) => Ran::Problem(self.with_log(
+            Ok(End::TimedOut) => Ran::Ended(self.with_log(
                 entry,
                 problem(format!("`{name}` was ended after {} s", timeout.as_secs())),
             )),
             Err(error) => {
                 let program = command.program.display();
                 let message = format!("`{program}` can't be started for `{name}`");
-                Ran::Problem(problem(message).caused_by(&error))
+                Ran::NotStarted(problem(message).caused_by(&error))
             }
         }
     }
 
+    /// The program of an argument vector: the tool that was planned, or what the user has of that
+    /// name by now.
     pub(super) fn program(&self, entry: &Entry, argv: &[String]) -> Result<PathBuf, Diagnostic> {
         let name = argv.first().map_or("", String::as_str);
         if name.contains('/') {
             return Ok(self.root.join(name));
         }
         let tool = entry.effect.tools.iter().find(|tool| tool.name == name);
-        tool.map(|tool| tool.path.clone()).ok_or_else(|| {
-            let message = format!(
-                "`{}` runs `{name}` without declaring that tool",
-                entry.name()
-            );
-            crate::kind::fault("plan.broken", message)
+        let planned = tool.map(|tool| tool.path.clone());
+        let found = planned.filter(|path| path.is_file());
+        found.or_else(|| which::which(name).ok()).ok_or_else(|| {
+            let message = format!("`{}` needs `{name}`, which is not there", entry.name());
+            Diagnostic::error("effect.tool.missing", message)
+                .concerning(synth_core::Concern::Environment)
+                .help(format!("install `{name}`, or put it on the PATH"))
         })
     }
 
@@ -219,9 +261,13 @@ impl Worker<'_> {
     }
 
     fn exit(&self, entry: &Entry, doing: &str, code: i32) -> Stopped {
+        failed(self.exited(entry, doing, code))
+    }
+
+    fn exited(&self, entry: &Entry, doing: &str, code: i32) -> Diagnostic {
         let message = format!("`{}` failed{doing}: exit code {code}", entry.name());
         let code = format!("{}.failed", entry.effect.phase);
-        failed(self.with_log(entry, Diagnostic::error(code, message)))
+        self.with_log(entry, Diagnostic::error(code, message))
     }
 
     fn apply_processes(
@@ -229,12 +275,18 @@ impl Worker<'_> {
         entry: &Entry,
         processes: &EffectProcesses,
     ) -> Result<Receipt, Stopped> {
-        let place = self.prepared(entry)?;
-        let receipt = place.join("receipt.json");
-        match self.run(entry, &processes.apply, &place, Some(&receipt)) {
-            Ran::Exited(0) => Ok(Receipt::new(1, written_receipt(&receipt))),
+        let place = self.prepared(entry, Doing::Applying)?;
+        let receipt = place.join(RECEIPT);
+        let command = self.command(entry, &processes.apply, &place, Some(&receipt));
+        match self.run(entry, &command.map_err(failed)?) {
+            // It has happened: without its receipt it could not be undone.
+            Ran::Exited(0) => match receipt::read(&receipt) {
+                Ok(data) => Ok(Receipt::new(1, data)),
+                Err(problem) => Err(Stopped::Unclear(vec![problem])),
+            },
             Ran::Exited(code) => Err(self.exit(entry, "", code)),
-            Ran::Problem(problem) => Err(failed(problem)),
+            Ran::Ended(problem) => Err(Stopped::Unclear(vec![problem])),
+            Ran::NotStarted(problem) => Err(failed(problem)),
             Ran::Interrupted => Err(Stopped::Interrupted),
         }
     }
@@ -249,22 +301,25 @@ impl Worker<'_> {
             let message = format!("`{}` has no undo", entry.name());
             return Err(failed(Diagnostic::error("effect.irreversible", message)));
         };
-        let place = self.prepared(entry)?;
-        let path = place.join("receipt.json");
-        let text = receipt.map(|receipt| receipt.data.to_string());
-        if let Some(text) = &text
-            && let Err(error) = fs::write(&path, text)
+        let place = self.prepared(entry, Doing::Undoing)?;
+        let path = place.join(RECEIPT);
+        let bytes = receipt.and_then(|receipt| receipt::bytes(&receipt.data));
+        if let Some(bytes) = &bytes
+            && let Err(error) = fs::write(&path, bytes)
         {
             let problem = Diagnostic::error("effect.directory", "the receipt can't be written");
             return Err(failed(problem.caused_by(&error)));
         }
-        let stopped = match self.run(entry, undo, &place, text.as_ref().map(|_| path.as_path())) {
+        let path = bytes.map(|_| path);
+        let command = self.command(entry, undo, &place, path.as_deref());
+        let command = command.map_err(failed)?;
+        let problem = match self.run(entry, &command) {
             Ran::Exited(0) => return Ok(()),
             Ran::Interrupted => return Err(Stopped::Interrupted),
-            Ran::Exited(code) => self.exit(entry, " while it was undone", code),
-            Ran::Problem(problem) => failed(problem),
+            Ran::Exited(code) => self.exited(entry, " while it was undone", code),
+            Ran::Ended(problem) | Ran::NotStarted(problem) => problem,
         };
-        Err(with_command(stopped, self.root, entry, undo))
+        Err(failed(problem.cause(by_hand(&command, undo))))
     }
 
     fn check_processes(
@@ -275,16 +330,17 @@ impl Worker<'_> {
         let Some(check) = &processes.check else {
             return Ok(Presence::Unknown);
         };
-        let place = self.prepared(entry)?;
-        let receipt = place.join("receipt.json");
-        match self.run(entry, check, &place, Some(&receipt)) {
+        let place = self.prepared(entry, Doing::AlreadyThere)?;
+        let receipt = place.join(RECEIPT);
+        let command = self.command(entry, check, &place, Some(&receipt));
+        match self.run(entry, &command.map_err(failed)?) {
             Ran::Exited(0) => {
-                let data = written_receipt(&receipt);
+                let data = receipt::read(&receipt).map_err(failed)?;
                 Ok(Presence::Present(Receipt::new(1, data)))
             }
             Ran::Exited(1) => Ok(Presence::Absent),
             Ran::Exited(code) => Err(self.exit(entry, " when it was looked for", code)),
-            Ran::Problem(problem) => Err(failed(problem)),
+            Ran::Ended(problem) | Ran::NotStarted(problem) => Err(failed(problem)),
             Ran::Interrupted => Err(Stopped::Interrupted),
         }
     }
@@ -293,9 +349,10 @@ impl Worker<'_> {
     fn native<T>(
         &self,
         entry: &Entry,
+        doing: Doing,
         act: impl FnOnce(&Kind, &Context<'_>) -> Result<T, Vec<Diagnostic>>,
     ) -> Result<T, Stopped> {
-        let place = self.prepared(entry)?;
+        let place = self.prepared(entry, doing)?;
         let Some(kind) = self.registry.kind(&entry.kind) else {
             return Err(failed(gone(entry)));
         };
@@ -303,11 +360,23 @@ impl Worker<'_> {
         let deadline = Instant::now() + Self::timeout(entry);
         let context = Context::new(self, entry, &place, &log, deadline);
         let result = act(&Arc::clone(kind), &context);
+        let ended = |problem: &Diagnostic| ENDED.contains(&problem.code.as_str());
         match result {
             Ok(value) => Ok(value),
             Err(_) if self.stop.cancel.is_cancelled() => Err(Stopped::Interrupted),
+            Err(problems) if problems.iter().any(ended) => Err(Stopped::Unclear(problems)),
             Err(problems) => Err(Stopped::Failed(problems)),
         }
+    }
+
+    fn releases<'a>(
+        &'a self,
+        entry: &'a Entry,
+        settings: &'a DirectoryPublish,
+    ) -> Result<Releases<'a>, Stopped> {
+        let exported = self.exported(entry)?;
+        let build = &self.opened.build;
+        Ok(Releases::new(build, self.root, settings, exported))
     }
 }
 
@@ -318,12 +387,11 @@ impl Hand for Worker<'_> {
         }
         match &entry.effect.kind {
             EffectKind::Processes(processes) => self.check_processes(entry, processes),
-            EffectKind::Native(_) => self.native(entry, |kind, context| {
+            EffectKind::Native(_) => self.native(entry, Doing::AlreadyThere, |kind, context| {
                 kind.check_effect(&entry.effect, context)
             }),
             EffectKind::Directory(settings) => {
-                let releases = Releases::new(self.root, settings, self.exported(entry)?);
-                releases.check().map_err(failed)
+                self.releases(entry, settings)?.check().map_err(failed)
             }
             _ => Err(failed(unknown(entry))),
         }
@@ -337,13 +405,12 @@ impl Hand for Worker<'_> {
     fn apply(&mut self, entry: &Entry) -> Result<Receipt, Stopped> {
         match &entry.effect.kind {
             EffectKind::Processes(processes) => self.apply_processes(entry, processes),
-            EffectKind::Native(_) => self.native(entry, |kind, context| {
+            EffectKind::Native(_) => self.native(entry, Doing::Applying, |kind, context| {
                 kind.apply_effect(&entry.effect, context)
             }),
             EffectKind::Directory(settings) => {
-                let releases = Releases::new(self.root, settings, self.exported(entry)?);
                 let copy = Self::copy_of(&self.stage, &entry.target);
-                releases.apply(&copy).map_err(failed)
+                self.releases(entry, settings)?.apply(&copy).map_err(failed)
             }
             _ => Err(failed(unknown(entry))),
         }
@@ -355,13 +422,13 @@ impl Hand for Worker<'_> {
         }
         match &entry.effect.kind {
             EffectKind::Processes(processes) => self.undo_processes(entry, processes, receipt),
-            EffectKind::Native(_) => self.native(entry, |kind, context| {
+            EffectKind::Native(_) => self.native(entry, Doing::Undoing, |kind, context| {
                 kind.undo_effect(&entry.effect, receipt, context)
             }),
-            EffectKind::Directory(settings) => {
-                let releases = Releases::new(self.root, settings, self.exported(entry)?);
-                releases.undo(receipt).map_err(failed)
-            }
+            EffectKind::Directory(settings) => self
+                .releases(entry, settings)?
+                .undo(receipt)
+                .map_err(failed),
             _ => Err(failed(unknown(entry))),
         }
     }
@@ -376,6 +443,14 @@ impl Hand for Worker<'_> {
         (!is_there).then(|| gone(entry))
     }
 
+    fn settled(&mut self, entry: &Entry, receipt: &Receipt) {
+        if let EffectKind::Directory(settings) = &entry.effect.kind
+            && let Ok(releases) = self.releases(entry, settings)
+        {
+            releases.prune(receipt);
+        }
+    }
+
     fn tell(&mut self, doing: Doing, entry: &Entry) {
         (self.tell)(doing, &entry.name(), &entry.effect.description);
     }
@@ -383,22 +458,6 @@ impl Hand for Worker<'_> {
 
 fn failed(problem: Diagnostic) -> Stopped {
     Stopped::Failed(vec![problem])
-}
-
-/// What is kept of a receipt: what is no JSON is kept as a text.
-fn written_receipt(path: &Path) -> serde_json::Value {
-    /// Part of the room that is kept for each effect.
-    const MOST_BYTES: usize = 48 * 1024;
-    let Ok(mut bytes) = fs::read(path) else {
-        return serde_json::Value::Null;
-    };
-    let value = serde_json::from_slice(&bytes).ok();
-    value
-        .filter(|_| bytes.len() <= MOST_BYTES)
-        .unwrap_or_else(|| {
-            bytes.truncate(MOST_BYTES);
-            String::from_utf8_lossy(&bytes).into_owned().into()
-        })
 }
 
 fn gone(entry: &Entry) -> Diagnostic {
@@ -421,21 +480,18 @@ fn unknown(entry: &Entry) -> Diagnostic {
     Diagnostic::error("effect.unknown", message).help("use the synth that journaled it")
 }
 
-/// The command that undoes by hand, as one can paste it.
-fn with_command(stopped: Stopped, root: &Path, entry: &Entry, undo: &Exec) -> Stopped {
-    let Stopped::Failed(mut problems) = stopped else {
-        return stopped;
-    };
-    let words: Vec<String> = undo.argv.iter().map(|word| quoted(word)).collect();
-    let directory = match undo.working_directory.as_str() {
-        "" => root.join(entry.source_path.as_str()),
-        directory => root.join(directory),
-    };
-    let directory = quoted(&directory.to_string_lossy());
-    if let Some(problem) = problems.pop() {
-        problems.push(problem.cause(format!("by hand: cd {directory} && {}", words.join(" "))));
-    }
-    Stopped::Failed(problems)
+/// What undoes it by hand, as one can paste it: with what synth tells the command, and what is
+/// declared; what is passed on, the user has.
+fn by_hand(command: &Command, undo: &Exec) -> String {
+    let told = |name: &str| name.starts_with("SYNTH_") || undo.environment.contains_key(name);
+    let variables = command.environment.iter().filter(|(name, _)| told(name));
+    let variables = variables.map(|(name, value)| format!("{name}={}", value.to_string_lossy()));
+    let words = variables
+        .chain([command.program.to_string_lossy().into_owned()])
+        .chain(command.arguments.iter().cloned());
+    let words: Vec<String> = words.map(|word| quoted(&word)).collect();
+    let directory = quoted(&command.directory.to_string_lossy());
+    format!("by hand: cd {directory} && env {}", words.join(" "))
 }
 
 /// As a POSIX shell takes it for one word.

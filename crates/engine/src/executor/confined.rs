@@ -11,7 +11,7 @@ use super::Stop;
 use super::environment::{Directories, passed_on};
 use super::process::{self, Command, Finished};
 use crate::jobserver::Share;
-use crate::sandbox::{Needs, Request, Root, Sandbox, Text, View};
+use crate::sandbox::{Client, Needs, Request, Sandbox, Text, View};
 
 /// Where an action's processes run.
 pub(super) struct Place<'a> {
@@ -67,15 +67,14 @@ impl Place<'_> {
         deadline: Instant,
         stop: &Stop,
     ) -> io::Result<Finished> {
-        let (client, view) = if let Some(client) = self.sandbox.client() {
-            (client, self.view(action, passed))
-        } else if let Some(client) = self.sandbox.open() {
-            (client, View::default())
-        } else {
-            return process::run(command, self.jobserver, deadline, stop).await;
+        let Some(client) = self.sandbox.client() else {
+            return match self.sandbox.open() {
+                Some(client) => run_open(client, command, self.jobserver, deadline, stop).await,
+                None => process::run(command, self.jobserver, deadline, stop).await,
+            };
         };
+        let view = self.view(action, passed);
         let request = Request {
-            root: Root::Host,
             directory: self.directory.to_owned(),
             inputs: self.inputs.map(ToOwned::to_owned),
             also_in_place: self.also_in_place,
@@ -83,18 +82,50 @@ impl Place<'_> {
             links: view.links,
             hidden: view.hidden,
             network: action.network == Network::Allowed,
-            program: command.program.clone(),
-            arguments: command.arguments.iter().map(Text::from).collect(),
-            working_directory: command.directory.clone(),
-            environment: command
-                .environment
-                .iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-            jobserver: self.jobserver.map(|share| share.terms),
+            ..request(command, self.jobserver)
         };
-        let streams = command.streams()?;
-        let ends = self.jobserver.map(|share| &share.ends);
-        client.run(&request, streams, ends, deadline, stop).await
+        send(client, &request, command, self.jobserver, deadline, stop).await
     }
+}
+
+/// Runs a process that sees the machine as it is. It ends, with all that it has started, when synth
+/// does.
+pub(crate) async fn run_open(
+    client: &Client,
+    command: &Command,
+    jobserver: Option<&Share>,
+    deadline: Instant,
+    stop: &Stop,
+) -> io::Result<Finished> {
+    let request = request(command, jobserver);
+    send(client, &request, command, jobserver, deadline, stop).await
+}
+
+/// What to run, and nothing of what it is to see.
+fn request(command: &Command, jobserver: Option<&Share>) -> Request {
+    Request {
+        program: command.program.clone(),
+        arguments: command.arguments.iter().map(Text::from).collect(),
+        working_directory: command.directory.clone(),
+        environment: command
+            .environment
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+        jobserver: jobserver.map(|share| share.terms),
+        ..Request::default()
+    }
+}
+
+async fn send(
+    client: &Client,
+    request: &Request,
+    command: &Command,
+    jobserver: Option<&Share>,
+    deadline: Instant,
+    stop: &Stop,
+) -> io::Result<Finished> {
+    let streams = command.streams()?;
+    let ends = jobserver.map(|share| &share.ends);
+    client.run(request, streams, ends, deadline, stop).await
 }

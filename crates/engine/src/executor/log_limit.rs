@@ -24,7 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Waits for what writes to a log. A log that has become too long keeps its beginning and its end;
 /// how many bytes it has been shortened by.
-pub(super) async fn kept_short<T>(log: &Path, writing: impl Future<Output = T>) -> (T, u64) {
+pub(crate) async fn kept_short<T>(log: &Path, writing: impl Future<Output = T>) -> (T, u64) {
     let mut writing = pin!(writing);
     let mut released = PART;
     loop {

@@ -7,7 +7,7 @@ mod handover;
 mod layout;
 mod line_log;
 mod local;
-mod log_limit;
+pub(crate) mod log_limit;
 mod native;
 mod outputs;
 pub(crate) mod process;
@@ -29,6 +29,7 @@ use crate::sandbox::Sandbox;
 use crate::store::CachedAction;
 use crate::tree::Tree;
 
+pub(crate) use confined::run_open;
 pub use handover::handover;
 pub(crate) use local::LocalExecutor;
 pub(crate) use usage::{Meter, Usage};

@@ -63,7 +63,7 @@ impl Client {
     /// # Errors
     /// Which step the system did not allow.
     pub fn start(program: &HostProgram) -> Result<Self, Trouble> {
-        Self::holding(program, Hold::Confined)
+        Self::holding(program, &Hold::Confined)
     }
 
     /// The same for actions that see the machine as it is: of a request only the program is used,
@@ -72,16 +72,23 @@ impl Client {
     /// # Errors
     /// Which step the system did not allow.
     pub fn start_open(program: &HostProgram) -> Result<Self, Trouble> {
-        Self::holding(program, Hold::Together)
+        Self::holding(program, &Hold::Together { lock: None })
     }
 
-    fn holding(program: &HostProgram, hold: Hold) -> Result<Self, Trouble> {
+    /// The same, and a file is locked, shared, until all of them have ended, whatever becomes of
+    /// synth.
+    pub(crate) fn start_open_holding(program: &HostProgram, lock: &Path) -> Result<Self, Trouble> {
+        let lock = Some(lock.into());
+        Self::holding(program, &Hold::Together { lock })
+    }
+
+    fn holding(program: &HostProgram, hold: &Hold) -> Result<Self, Trouble> {
         let failed = || Trouble::at("starting the sandbox's process");
         let (socket, other) = UnixStream::pair().map_err(failed())?;
         let process =
             Escort::start(&program.program, &program.arguments, other.into()).map_err(failed())?;
         socket.set_read_timeout(Some(BEGINNING)).map_err(failed())?;
-        wire::write(&mut &socket, &hold).map_err(failed())?;
+        wire::write(&mut &socket, hold).map_err(failed())?;
         let beginning: Beginning = wire::read(&mut &socket).map_err(failed())?;
         match beginning {
             Beginning::Ready { inputs } => Ok(Self {

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -44,8 +44,9 @@ pub fn serve() -> Result<(), Diagnostic> {
     // Whoever does not say how is gone.
     let child = match wire::read(&mut socket) {
         Ok(Hold::Confined) => enter_namespaces(),
-        Ok(Hold::Together) => {
-            let _ = together::serve(socket);
+        Ok(Hold::Together { lock }) => {
+            let lock = lock.map(|lock| PathBuf::from(lock.0));
+            let _ = together::serve(socket, lock.as_deref());
             return Ok(());
         }
         Err(_) => return Ok(()),

@@ -2,9 +2,11 @@
 //! parent of its own that inherits whoever loses their parent, ends all of them with the action,
 //! and ends when synth does: a daemon finds no way out.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait};
@@ -15,8 +17,13 @@ use super::kernel;
 use super::wire::{self, Beginning, Report, Request, Trouble};
 
 /// Starts what is asked for until nobody is left to ask.
-pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
+/// Meanwhile it holds a lock, and as long as one of its actions has something to end.
+pub(super) fn serve(mut socket: UnixStream, lock: Option<&Path>) -> io::Result<()> {
     let children = kernel::child_signals()?;
+    let _held = match lock.map(hold).transpose() {
+        Ok(held) => held,
+        Err(trouble) => return wire::write(&mut socket, &Beginning::Refused(trouble)),
+    };
     wire::write(&mut socket, &Beginning::Ready { inputs: false })?;
     loop {
         let mut waited = [
@@ -39,6 +46,15 @@ pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
             }
         }
     }
+}
+
+/// What is forked from here has it too, and what is executed has not.
+fn hold(lock: &Path) -> Result<File, Trouble> {
+    let held = || {
+        let file = File::options().append(true).create(true).open(lock)?;
+        file.lock_shared().map(|()| file)
+    };
+    held().map_err(Trouble::at(format!("locking `{}`", lock.display())))
 }
 
 fn start(request: &Request, descriptors: Vec<OwnedFd>) {

@@ -106,12 +106,15 @@ impl<'de> Deserialize<'de> for Text {
 }
 
 /// What synth says once, first: how the host is to hold actions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Hold {
     /// In namespaces: they see what they are shown.
     Confined,
     /// Together, and no more: what they start ends with them.
-    Together,
+    Together {
+        /// A file that is locked, shared, until all of them have ended.
+        lock: Option<Text>,
+    },
 }
 
 /// What the host says once, when it is ready or can't be.
