@@ -25,6 +25,7 @@ mod linked_or_loaded;
 mod node;
 mod plugin_commands;
 mod plugin_fixtures;
+mod publishes;
 mod python;
 mod real_projects;
 mod reproducible;

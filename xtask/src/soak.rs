@@ -20,7 +20,7 @@ struct Soaked {
     test: &'static str,
 }
 
-const SOAKED: [Soaked; 4] = [
+const SOAKED: [Soaked; 5] = [
     Soaked {
         name: "walk",
         test: "soak::walk::whatever_changes",
@@ -28,6 +28,10 @@ const SOAKED: [Soaked; 4] = [
     Soaked {
         name: "kills",
         test: "soak::kills::whenever_it_is_killed",
+    },
+    Soaked {
+        name: "publishes",
+        test: "soak::publishes::whenever_a_publish_is_killed",
     },
     Soaked {
         name: "files",
@@ -51,6 +55,9 @@ pub(crate) struct Soak {
     /// Processes that are killed
     #[arg(long, default_value_t = 500)]
     kills: u64,
+    /// Publishes and undoings that are killed
+    #[arg(long, default_value_t = 200)]
+    publishes: u64,
     /// Files in one directory
     #[arg(long, default_value_t = 50_000)]
     files: u64,
@@ -60,7 +67,7 @@ pub(crate) struct Soak {
     /// What the random choices start from; another one each time when it is not said
     #[arg(long)]
     seed: Option<u32>,
-    /// `walk`, `kills`, `files` or `large`; all of them when nothing is named
+    /// `walk`, `kills`, `publishes`, `files` or `large`; all of them when nothing is named
     name: Option<String>,
 }
 
@@ -103,6 +110,7 @@ impl Soak {
             .variable("SYNTH_SOAK_SEED", seed.to_string())
             .variable("SYNTH_SOAK_STEPS", self.steps.to_string())
             .variable("SYNTH_SOAK_KILLS", self.kills.to_string())
+            .variable("SYNTH_SOAK_PUBLISHES", self.publishes.to_string())
             .variable("SYNTH_SOAK_FILES", self.files.to_string())
             .variable("SYNTH_SOAK_LARGE_MIB", self.mebibytes.to_string());
         let mut figures = None;

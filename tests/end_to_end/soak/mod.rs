@@ -8,7 +8,8 @@ mod full;
 mod kills;
 mod large;
 mod odd;
-mod pipeline;
+pub(crate) mod pipeline;
+mod publishes;
 mod snapshot;
 mod walk;
 

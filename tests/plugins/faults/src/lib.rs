@@ -5,8 +5,8 @@ use std::hint::black_box;
 
 use serde_json::json;
 use synth_core::{
-    Action, BuildTarget, Diagnostic, Native, NativeOutcome, Phase, Plan, PlanContext, RunContext,
-    TargetDescription, TargetSpec,
+    Action, BuildTarget, Diagnostic, Effect, EffectKind, EffectPhase, Native, NativeOutcome, Phase,
+    Plan, PlanContext, Process, Receipt, RunContext, TargetDescription, TargetSpec,
 };
 
 struct Faults;
@@ -32,6 +32,7 @@ impl BuildTarget for Faults {
                 "type": "object",
                 "properties": {
                     "fault": { "type": "string", "description": "How it fails." },
+                    "world": { "type": "string", "description": "A directory that it publishes into." },
                 },
             }),
             setting_aliases: Vec::new(),
@@ -65,9 +66,55 @@ impl BuildTarget for Faults {
         if fault(target) == "loop in run" {
             make = make.timeout_seconds(1);
         }
-        Ok(Plan::default()
+        let mut plan = Plan::default()
             .action(make)
-            .export("make", "made", "made.txt"))
+            .export("make", "made", "made.txt");
+        if let Some(world) = target.settings.get("world") {
+            let native = Native::new(fault(target)).parameters(world.clone());
+            let description = "copy what was made into the world";
+            let effect = Effect::new("copy", EffectPhase::Publish, description, native);
+            plan.effects.push(effect);
+        }
+        Ok(plan)
+    }
+
+    fn apply_effect(
+        &self,
+        effect: &Effect,
+        context: &dyn RunContext,
+    ) -> Result<Receipt, Vec<Diagnostic>> {
+        let (fault, world) = publishes(effect);
+        let made = fs::read_to_string(context.inputs().join("out/made.txt")).unwrap();
+        let text = format!("printf %s \"$1\" > '{world}/published'");
+        let outcome = context
+            .run(&Process {
+                argv: ["sh", "-euc", &text, "sh", &made].map(String::from).to_vec(),
+                ..Process::default()
+            })
+            .map_err(|problem| vec![problem])?;
+        assert!(outcome.succeeded(), "{}", outcome.last_output);
+        match fault.as_str() {
+            "exit in apply" => std::process::exit(0),
+            _ => Ok(Receipt::new(1, json!({ "world": world }))),
+        }
+    }
+
+    fn undo_effect(
+        &self,
+        effect: &Effect,
+        _: Option<&Receipt>,
+        context: &dyn RunContext,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let (_, world) = publishes(effect);
+        let argv = ["rm", "-f", &format!("{world}/published")];
+        let outcome = context
+            .run(&Process {
+                argv: argv.map(String::from).to_vec(),
+                ..Process::default()
+            })
+            .map_err(|problem| vec![problem])?;
+        assert!(outcome.succeeded(), "{}", outcome.last_output);
+        Ok(())
     }
 
     fn run(
@@ -90,6 +137,15 @@ impl BuildTarget for Faults {
         fs::write(context.outputs().join("made.txt"), "made\n").unwrap();
         Ok(NativeOutcome::quiet())
     }
+}
+
+/// What an effect is to do, and where.
+fn publishes(effect: &Effect) -> (String, String) {
+    let EffectKind::Native(native) = &effect.kind else {
+        unreachable!("it plans no other effects")
+    };
+    let world = native.parameters.as_str().unwrap().to_owned();
+    (native.function.clone(), world)
 }
 
 fn null_dereference() -> ! {
