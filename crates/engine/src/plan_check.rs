@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use synth_core::{
-    Action, Diagnostic, InputSource, Plan, ProjectPath, TargetDescription, TargetSpec,
+    Diagnostic, EffectKind, InputSource, Plan, ProjectPath, TargetDescription, TargetSpec,
 };
 
 use crate::effects::journal::is_name;
@@ -68,7 +68,7 @@ pub(crate) fn check(
         }
     }
     reasons.extend(effect_problems(target, &plan));
-    if let Some(id) = on_a_circle(&plan) {
+    if let Some(id) = on_a_circle(actions(&plan)) {
         reasons.push(format!("`{id}` waits for itself"));
     }
     for export in &plan.exports {
@@ -120,35 +120,65 @@ fn effect_problems(target: &TargetSpec, plan: &Plan) -> Vec<String> {
                 .filter(|need| !target.needs.contains(need))
                 .map(|need| format!("effect `{}` takes `{need}`, which is not needed", effect.id)),
         );
+        if let EffectKind::Processes(processes) = &effect.kind {
+            let others = processes.undo.iter().chain(&processes.check);
+            if others.chain([&processes.apply]).any(|exec| exec.argv.is_empty()) {
+                reasons.push(format!("effect `{}` runs nothing", effect.id));
+            }
+        }
+    }
+    if let Some(id) = on_a_circle(effects(plan)) {
+        reasons.push(format!("effect `{id}` waits for itself"));
     }
     reasons
 }
 
-/// An action that can never start, because it waits for one that waits for it.
-fn on_a_circle(plan: &Plan) -> Option<&str> {
-    let mut waiting: Vec<&Action> = plan.actions.iter().collect();
+/// What waits, with what it waits for.
+type Waiting<'a> = Vec<(&'a str, Vec<&'a str>)>;
+
+/// One that can never start, because it waits for one that waits for it.
+fn on_a_circle(mut waiting: Waiting<'_>) -> Option<&str> {
     loop {
-        let open: BTreeSet<&str> = waiting.iter().map(|action| action.id.as_str()).collect();
+        let open: BTreeSet<&str> = waiting.iter().map(|(id, _)| *id).collect();
         let count = waiting.len();
-        waiting.retain(|action| befores(action).any(|before| open.contains(before)));
+        waiting.retain(|(_, befores)| befores.iter().any(|before| open.contains(before)));
         if waiting.len() == count {
-            return waiting.first().map(|action| action.id.as_str());
+            return waiting.first().map(|(id, _)| *id);
         }
     }
 }
 
-/// The actions of the same plan that an action waits for.
-fn befores(action: &Action) -> impl Iterator<Item = &str> {
-    let from_inputs = action.inputs.iter().filter_map(|input| match &input.from {
-        InputSource::Output { action, .. } => Some(action.as_str()),
-        _ => None,
-    });
-    from_inputs.chain(action.after.iter().map(String::as_str))
+/// The actions of a plan, with those of the same plan that each waits for.
+fn actions(plan: &Plan) -> Waiting<'_> {
+    let mut waiting = Vec::new();
+    for action in &plan.actions {
+        let from_inputs = action.inputs.iter().filter_map(|input| match &input.from {
+            InputSource::Output { action, .. } => Some(action.as_str()),
+            _ => None,
+        });
+        let after = action.after.iter().map(String::as_str);
+        waiting.push((action.id.as_str(), from_inputs.chain(after).collect()));
+    }
+    waiting
+}
+
+/// The effects of a plan, with those of the same plan that each waits for: what is deployed is
+/// published before.
+fn effects(plan: &Plan) -> Waiting<'_> {
+    let mut waiting = Vec::new();
+    for effect in &plan.effects {
+        let others = plan.effects.iter();
+        let earlier = others.filter(|other| other.phase < effect.phase);
+        let earlier = earlier.map(|other| other.id.as_str());
+        let after = effect.after.iter().map(String::as_str);
+        waiting.push((effect.id.as_str(), earlier.chain(after).collect()));
+    }
+    waiting
 }
 
 #[cfg(test)]
 mod tests {
-    use synth_core::{Native, Phase};
+    use synth_core::{Action, Effect, EffectPhase, Native, Phase};
 
     use super::*;
 
@@ -158,10 +188,24 @@ mod tests {
         let straight = Plan::default()
             .action(action("a"))
             .action(action("b").after("a"));
-        assert_eq!(on_a_circle(&straight), None);
+        assert_eq!(on_a_circle(actions(&straight)), None);
         let circle = straight
             .action(action("c").after("d"))
             .action(action("d").after("c"));
-        assert_eq!(on_a_circle(&circle), Some("c"));
+        assert_eq!(on_a_circle(actions(&circle)), Some("c"));
+    }
+
+    #[test]
+    fn what_is_published_does_not_wait_for_what_is_deployed() {
+        let effect = |id: &str, phase: EffectPhase, after: &str| Effect {
+            after: vec![after.to_owned()],
+            ..Effect::new(id, phase, id, Native::new(id))
+        };
+        for (push_after, expected) in [("none", None), ("roll", Some("push"))] {
+            let mut plan = Plan::default();
+            plan.effects.push(effect("push", EffectPhase::Publish, push_after));
+            plan.effects.push(effect("roll", EffectPhase::Deploy, "none"));
+            assert_eq!(on_a_circle(effects(&plan)), expected);
+        }
     }
 }
