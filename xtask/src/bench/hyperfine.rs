@@ -132,7 +132,8 @@ struct ExportedResult {
     system: f64,
 }
 
-/// Measures commands in `directory`; a command that fails is an error.
+/// Measures commands in `directory`; a command that fails is an error. Each round begins with another
+/// one: what they leave to those that follow, in the memory and on the disk, falls on all of them.
 pub(crate) fn measure(
     shell: &Shell,
     directory: &Path,
@@ -141,11 +142,18 @@ pub(crate) fn measure(
 ) -> Result<Vec<Times>> {
     let export = directory.join("hyperfine.json");
     let mut times = vec![Times::default(); commands.len()];
+    let mut order: Vec<(usize, &Measured)> = commands.iter().enumerate().collect();
     for _ in 0..runs.rounds {
-        let program = hyperfine(commands, 1, runs.runs, &export)?.directory(directory);
+        let ordered: Vec<&Measured> = order.iter().map(|(_, command)| *command).collect();
+        let program = hyperfine(&ordered, 1, runs.runs, &export)?.directory(directory);
         shell.demand(&program)?;
-        for (times, round) in times.iter_mut().zip(read(&export, commands.len())?) {
-            times.rounds.push(round);
+        for ((place, _), round) in order.iter().zip(read(&export, commands.len())?) {
+            if let Some(times) = times.get_mut(*place) {
+                times.rounds.push(round);
+            }
+        }
+        if !order.is_empty() {
+            order.rotate_left(1);
         }
     }
     Ok(times)
@@ -165,7 +173,7 @@ pub(crate) fn measure_within(
     // Around all of it, so that it is no part of what is measured.
     let timeout =
         Program::new("timeout", ["--kill-after=10"]).argument(limit.as_secs().to_string());
-    let hyperfine = hyperfine(std::slice::from_ref(command), warmup, runs, &export)?;
+    let hyperfine = hyperfine(&[command], warmup, runs, &export)?;
     let started = Instant::now();
     if shell.run(&hyperfine.below(&timeout).directory(directory))? {
         let rounds = read(&export, 1)?;
@@ -179,7 +187,7 @@ pub(crate) fn measure_within(
     bail!("`{}` failed, but only once", command.command)
 }
 
-fn hyperfine(commands: &[Measured], warmup: u32, runs: u32, export: &Path) -> Result<Program> {
+fn hyperfine(commands: &[&Measured], warmup: u32, runs: u32, export: &Path) -> Result<Program> {
     let mut program = Program::new("hyperfine", ["-N", "--style", "none", "--warmup"])
         .argument(warmup.to_string())
         .argument("--runs")
