@@ -146,7 +146,10 @@ fn after_a_rollback_it_is_published_again_and_a_publish_without_effect_says_whos
     assert_eq!(states, "already_there already_there already_there");
     let run = workspace.synth(["rollback", &second]);
     assert_eq!(code(&run), Some(2), "{run}");
-    assert!(run.to_string().contains(&format!("synth rollback {first}")), "{run}");
+    assert!(
+        run.to_string().contains(&format!("synth rollback {first}")),
+        "{run}"
+    );
     workspace.synth(["rollback", &first]).succeeded();
     assert_eq!(there(&workspace), "");
     let (states, ..) = publish(&workspace);
@@ -262,7 +265,10 @@ fn on_a_full_disk_no_effect_begins() {
     let told = String::from_utf8_lossy(&run.output.stdout);
     assert!(told.contains("exit 4"), "{run}");
     assert!(told.contains("No space left on device"), "{run}");
-    assert_eq!((log(&workspace), there(&workspace)), (vec![], String::new()));
+    assert_eq!(
+        (log(&workspace), there(&workspace)),
+        (vec![], String::new())
+    );
     // With room it goes on as if nothing had been.
     assert_eq!(publish(&workspace).0, "applied applied applied");
 }
@@ -283,7 +289,10 @@ fn a_native_effect_of_an_isolated_plugin_is_applied_and_undone_by_that_plugin_al
     let plugins = directory_with(&workspace, &["faults"]);
     let workspace = workspace.variable("SYNTH_PLUGIN_DIR", plugins.clone());
     workspace.build(["--publish"]).succeeded();
-    assert_eq!(fs::read_to_string(world.join("published")).unwrap(), "made\n");
+    assert_eq!(
+        fs::read_to_string(world.join("published")).unwrap(),
+        "made\n"
+    );
     let (_, _, build) = publish(&workspace);
     let journals = fs::read_dir(workspace.path(".synth/journal")).unwrap();
     let first = journals.map(|entry| entry.unwrap().file_name().into_string().unwrap());

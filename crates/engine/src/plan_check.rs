@@ -122,7 +122,10 @@ fn effect_problems(target: &TargetSpec, plan: &Plan) -> Vec<String> {
         );
         if let EffectKind::Processes(processes) = &effect.kind {
             let others = processes.undo.iter().chain(&processes.check);
-            if others.chain([&processes.apply]).any(|exec| exec.argv.is_empty()) {
+            if others
+                .chain([&processes.apply])
+                .any(|exec| exec.argv.is_empty())
+            {
                 reasons.push(format!("effect `{}` runs nothing", effect.id));
             }
         }
@@ -203,8 +206,10 @@ mod tests {
         };
         for (push_after, expected) in [("none", None), ("roll", Some("push"))] {
             let mut plan = Plan::default();
-            plan.effects.push(effect("push", EffectPhase::Publish, push_after));
-            plan.effects.push(effect("roll", EffectPhase::Deploy, "none"));
+            plan.effects
+                .push(effect("push", EffectPhase::Publish, push_after));
+            plan.effects
+                .push(effect("roll", EffectPhase::Deploy, "none"));
             assert_eq!(on_a_circle(effects(&plan)), expected);
         }
     }

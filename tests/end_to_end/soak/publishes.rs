@@ -61,7 +61,10 @@ fn whenever_a_publish_is_killed_it_is_finished_or_undone_as_a_whole() {
             }
             // What was being undone is not finished.
             _ => {
-                assert!(finish && run.to_string().contains("effect.recover.direction"), "{run}");
+                assert!(
+                    finish && run.to_string().contains("effect.recover.direction"),
+                    "{run}"
+                );
                 workspace.synth(["recover", "--undo"]).succeeded();
                 is_one_of(&workspace, &[""], &context);
                 undone += 1;
