@@ -170,7 +170,7 @@ fn an_undo_that_fails_says_what_is_to_be_done_by_hand() {
     assert_eq!(there(&workspace), "a=one b=one");
     let run = workspace.synth(["recover", "--undo"]);
     assert_eq!(self::code(&run), Some(5), "{run}");
-    let told = run.to_string();
+    let told = String::from_utf8_lossy(&run.output.stderr);
     let by_hand = told.split("by hand: ").nth(1).unwrap();
     let by_hand = by_hand.lines().next().unwrap();
     unmark(&workspace, "stuck-b");
