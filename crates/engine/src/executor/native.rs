@@ -107,8 +107,9 @@ impl Context {
 /// The processor time that this thread has used. That of other threads which a function starts, and of
 /// a plugin's own process, is not seen.
 fn cpu_of_this_thread() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
+    use nix::time::{ClockId, clock_gettime};
+
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 impl RunContext for Context {
