@@ -190,6 +190,8 @@ fn finished(said: &[u8], stopped: Option<End>) -> io::Result<Finished> {
                 signal,
                 cpu_microseconds,
                 peak_memory_bytes,
+                read_bytes,
+                written_bytes,
             }),
             _,
         ) => Ok(Finished {
@@ -200,6 +202,8 @@ fn finished(said: &[u8], stopped: Option<End>) -> io::Result<Finished> {
             }),
             cpu: Duration::from_micros(cpu_microseconds),
             peak_memory_bytes,
+            read_bytes: Some(read_bytes),
+            written_bytes: Some(written_bytes),
         }),
         (Ok(Report::NotStarted(number)), _) => Err(io::Error::from_raw_os_error(number)),
         (Ok(Report::NotStacked(trouble)), _) => Err(io::Error::other(NotStacked(trouble))),
@@ -208,6 +212,8 @@ fn finished(said: &[u8], stopped: Option<End>) -> io::Result<Finished> {
             end,
             cpu: Duration::ZERO,
             peak_memory_bytes: 0,
+            read_bytes: None,
+            written_bytes: None,
         }),
         (Err(_), None) => Err(io::Error::other("the sandbox has ended")),
     }
