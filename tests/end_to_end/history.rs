@@ -134,9 +134,23 @@ fn the_history_is_what_its_schema_says() {
 #[test]
 fn a_project_without_builds_has_none() {
     let workspace = shop();
-    assert_run!(workspace.synth(["history"]), @"");
-    assert_run!(workspace.synth(["stats"]), @"");
-    assert_run!(workspace.synth(["log", "last"]), @"");
+    assert_run!(workspace.synth(["history"]), @"
+    exit code: 0
+    ----- stdout -----
+    no builds
+    ");
+    assert_run!(workspace.synth(["stats"]), @"
+    exit code: 0
+    ----- stdout -----
+    no builds in the last 30 days
+    ");
+    assert_run!(workspace.synth(["log", "last"]), @"
+    exit code: 2
+    ----- stderr -----
+    error[history.build]: no build of this workspace had anything to do
+     |
+     = help: `synth history` lists the builds
+    ");
     assert!(!workspace.path(".synth").exists(), "to ask makes nothing");
 }
 
@@ -153,17 +167,46 @@ fn the_logs_of_a_build_are_printed_those_that_failed_first() {
         "echo a first line\nprintf 'and no end'\nexit 7\n",
     );
     assert_eq!(code(&workspace.synth(["build"])), 1);
-    assert_run!(workspace.synth(["log", "last"]), @"");
+    assert_run!(workspace.synth(["log", "last"]), @"
+    exit code: 0
+    ----- stdout -----
+    site build: build the site with sh build.sh (failed with exit code 7 after [TIME])
+    a first line
+    and no end
+    ");
     let id = text(&history(&workspace, &[])[0]["id"]).to_owned();
     for name in [id.as_str(), &id[..id.len() - 1]] {
         let run = workspace.synth(["log", name, "site"]);
         assert!(run.succeeded().to_string().contains("a first line"));
     }
-    assert_run!(workspace.synth(["log", "last", "sote"]), @"");
-    assert_run!(workspace.synth(["log", "last", "site", "biuld"]), @"");
-    assert_run!(workspace.synth(["log", "1999"]), @"");
+    assert_run!(workspace.synth(["log", "last", "sote"]), @"
+    exit code: 2
+    ----- stderr -----
+    error[history.target]: build [BUILD] did nothing for target `sote`
+     |
+     = help: it did something for `site`
+    ");
+    assert_run!(workspace.synth(["log", "last", "site", "biuld"]), @"
+    exit code: 2
+    ----- stderr -----
+    error[history.action]: target `site` has no action `biuld` in build [BUILD]
+     |
+     = help: its actions are `assemble`, `build`, `manifest`, `validate`
+    ");
+    assert_run!(workspace.synth(["log", "1999"]), @"
+    exit code: 2
+    ----- stderr -----
+    error[history.build]: there is no build `1999` in the history
+     |
+     = help: `synth history` lists the builds
+    ");
     fs::remove_dir_all(workspace.path(".synth/logs")).unwrap();
-    assert_run!(workspace.synth(["log", "last"]), @"");
+    assert_run!(workspace.synth(["log", "last"]), @"
+    exit code: 0
+    ----- stdout -----
+    site build: build the site with sh build.sh (failed with exit code 7 after [TIME])
+    (its log is gone: those of the last 20 builds are kept)
+    ");
 }
 
 #[test]
@@ -228,7 +271,8 @@ fn a_build_that_is_interrupted_is_in_the_history_with_its_commit() {
     let head = workspace.run("git", ["rev-parse", "HEAD"]);
 
     let mut build = workspace.command(["build"]);
-    let mut build = build.stderr(Stdio::piped()).spawn().unwrap();
+    build.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut build = build.spawn().unwrap();
     let mut told = BufReader::new(build.stderr.take().unwrap()).lines();
     assert!(told.any(|line| line.unwrap().contains("start site")));
     let process = Pid::from_raw(i32::try_from(build.id()).unwrap()).unwrap();
@@ -254,7 +298,14 @@ fn a_history_of_a_newer_synth_is_left_alone_and_builds_work() {
         .map(|diagnostic| text(&diagnostic["code"]))
         .collect();
     assert_eq!(codes, ["history.newer"]);
-    assert_run!(workspace.synth(["history"]), @"");
+    assert_run!(workspace.synth(["history"]), @"
+    exit code: 4
+    ----- stderr -----
+    error[history.newer]: the history `[WORKSPACE]/my project/.synth/history.db` can't be read
+     |
+     = note: it is of version 99, and this synth knows those up to 1
+     = help: use the synth that has written it, or move the file away; builds work without it
+    ");
     set_version(&workspace, 1);
     assert_eq!(history(&workspace, &[]).len(), 1);
 }
