@@ -285,11 +285,14 @@ fn help_tells_the_commands_and_exit_codes() {
       recover   Finish or undo a publish that a crash has left unfinished; without either, say what is
       plan      Show the actions that a build consists of, without running any
       explain   Say what a build would do for targets, and what is different from their last build
+      history   List the builds of the project, the last first
+      log       Print what the actions of a build have printed, those that failed first
+      stats     Say how long builds take, how many succeed, what the cache spares, and what bounds them
       check     Check the configuration, the targets and the tools they need
       clean     Remove the outputs of targets
       cache     Look after the store of results and contents that all projects share
       init      Write a synth.toml for what is found below the directory
-      schema    Print a JSON Schema: of synth.toml (for editors) or of the build report
+      schema    Print a JSON Schema: of synth.toml (for editors), or of what commands print as JSON
       plugin    Write, install and look after plugins: target kinds in libraries of their own
       help      Print this message or the help of the given subcommand(s)
 

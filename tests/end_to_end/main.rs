@@ -17,6 +17,7 @@ mod configuration;
 mod docker_engine;
 mod effects;
 mod guide;
+mod history;
 mod image;
 mod incremental;
 mod init;

@@ -450,7 +450,7 @@ macro_rules! assert_run {
 pub(crate) use assert_run;
 
 /// What differs from run to run and from machine to machine.
-pub(crate) const FILTERS: [(&str, &str); 12] = [
+pub(crate) const FILTERS: [(&str, &str); 13] = [
     (r"\b\d+(\.\d+)? ?(ms|s)\b", "[TIME]"),
     // Packages are as long as their backend's version makes them.
     (r"\b\d+(\.\d+)? ([KMG]i)?B\b", "[SIZE]"),
@@ -460,6 +460,7 @@ pub(crate) const FILTERS: [(&str, &str); 12] = [
     (r"\b[0-9a-f]{64}\b", "[SHA256]"),
     (r"\b[0-9a-f]{12}\b", "[DIGEST]"),
     (r"\.synth/logs/[^/\s]+/", ".synth/logs/[BUILD]/"),
+    (r"\b\d{8}T\d{6}\.\d{6}Z-\d+\b", "[BUILD]"),
     (r"/work/build-\w{6}/\d+/", "/work/build-[RANDOM]/[NUMBER]/"),
     (
         r"Python 3[\d.]+, pytest-[\d.]+, pluggy-[\d.]+",

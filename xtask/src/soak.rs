@@ -1,4 +1,4 @@
-//! The full forms of the tests that change and kill at random, and of those with large inputs, for
+//! The full forms of the tests that change and kill at random, and of those with much to look at, for
 //! which the test command has no time; docs/soak.md has the figures of the last run.
 
 use anyhow::{Result, bail};
@@ -20,7 +20,7 @@ struct Soaked {
     test: &'static str,
 }
 
-const SOAKED: [Soaked; 5] = [
+const SOAKED: [Soaked; 6] = [
     Soaked {
         name: "walk",
         test: "soak::walk::whatever_changes",
@@ -40,6 +40,10 @@ const SOAKED: [Soaked; 5] = [
     Soaked {
         name: "large",
         test: "soak::large::a_file_of_3_gib",
+    },
+    Soaked {
+        name: "history",
+        test: "soak::history::of_10_000_builds",
     },
 ];
 
@@ -64,10 +68,13 @@ pub(crate) struct Soak {
     /// MiB of a large file; the disk needs room for four times as many
     #[arg(long, default_value_t = 3072)]
     mebibytes: u64,
+    /// Builds in a history
+    #[arg(long, default_value_t = 10_000)]
+    builds: u64,
     /// What the random choices start from; another one each time when it is not said
     #[arg(long)]
     seed: Option<u32>,
-    /// `walk`, `kills`, `publishes`, `files` or `large`; all of them when nothing is named
+    /// `walk`, `kills`, `publishes`, `files`, `large` or `history`; all of them when nothing is named
     name: Option<String>,
 }
 
@@ -111,6 +118,7 @@ impl Soak {
             .variable("SYNTH_SOAK_STEPS", self.steps.to_string())
             .variable("SYNTH_SOAK_KILLS", self.kills.to_string())
             .variable("SYNTH_SOAK_PUBLISHES", self.publishes.to_string())
+            .variable("SYNTH_SOAK_BUILDS", self.builds.to_string())
             .variable("SYNTH_SOAK_FILES", self.files.to_string())
             .variable("SYNTH_SOAK_LARGE_MIB", self.mebibytes.to_string());
         let mut figures = None;

@@ -69,6 +69,12 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// Say what a build would do for targets, and what is different from their last build
     Explain(ExplainArguments),
+    /// List the builds of the project, the last first
+    History(HistoryArguments),
+    /// Print what the actions of a build have printed, those that failed first
+    Log(LogArguments),
+    /// Say how long builds take, how many succeed, what the cache spares, and what bounds them
+    Stats(StatsArguments),
     /// Check the configuration, the targets and the tools they need
     Check(CheckArguments),
     /// Remove the outputs of targets
@@ -78,7 +84,7 @@ pub(crate) enum Command {
     Cache(CacheCommand),
     /// Write a synth.toml for what is found below the directory
     Init(InitArguments),
-    /// Print a JSON Schema: of synth.toml (for editors) or of the build report
+    /// Print a JSON Schema: of synth.toml (for editors), or of what commands print as JSON
     Schema(SchemaArguments),
     /// Write, install and look after plugins: target kinds in libraries of their own
     #[command(subcommand)]
@@ -383,6 +389,67 @@ pub(crate) struct ExplainArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct HistoryArguments {
+    /// Show N builds at the most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: u64,
+    /// Only builds that did something for TARGET, or failed at it
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// Only builds that failed
+    #[arg(long)]
+    pub(crate) failed: bool,
+    #[command(flatten)]
+    pub(crate) shown: ShownArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArguments {
+    /// The build: its id, how the ids of no other begin, or `last` for the last one that had
+    /// something to do
+    #[arg(value_name = "BUILD")]
+    pub(crate) build: String,
+    /// Only the logs of this target
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// Only that of this action, as `synth plan` names it
+    #[arg(value_name = "ACTION")]
+    pub(crate) action: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatsArguments {
+    /// Builds of the last DAYS days, beside those of as many days before [default: 30]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) since: Option<u32>,
+    /// The last N builds that had something to do, beside as many before
+    #[arg(long, value_name = "N", conflicts_with = "since", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) last: Option<u32>,
+    #[command(flatten)]
+    pub(crate) shown: ShownArguments,
+}
+
+/// How something is shown.
+#[derive(Debug, Args)]
+pub(crate) struct ShownArguments {
+    /// How it is shown
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    format: ReportFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+impl ShownArguments {
+    pub(crate) fn format(&self) -> ReportFormat {
+        match self.json {
+            true => ReportFormat::Json,
+            false => self.format,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
     pub(crate) targets: TargetArguments,
@@ -430,4 +497,8 @@ pub(crate) enum SchemaSubject {
     Pipeline,
     /// The report of `synth build --format json`
     Report,
+    /// The list of `synth history --format json`
+    History,
+    /// The figures of `synth stats --format json`
+    Stats,
 }

@@ -38,3 +38,13 @@ fn the_schema_of_the_configuration_is_checked_in() {
 fn the_schema_of_the_report_is_checked_in() {
     check("report.schema.json", &synth_cli::BuildReport::schema());
 }
+
+#[test]
+fn the_schema_of_the_history_is_checked_in() {
+    check("history.schema.json", &synth_engine::BuildList::schema());
+}
+
+#[test]
+fn the_schema_of_the_figures_is_checked_in() {
+    check("stats.schema.json", &synth_engine::Stats::schema());
+}

@@ -93,6 +93,16 @@ struct TargetNode {
     state: TargetState,
 }
 
+/// The actions of its plan that an action comes after: those whose outputs it takes, and those that
+/// it names. Some may come twice.
+pub(crate) fn comes_after(action: &Action) -> impl Iterator<Item = &str> {
+    let from_inputs = action.inputs.iter().filter_map(|input| match &input.from {
+        InputSource::Output { action, .. } => Some(action.as_str()),
+        _ => None,
+    });
+    from_inputs.chain(action.after.iter().map(String::as_str))
+}
+
 impl ActionGraph {
     /// The graph of checked plans, one for each target.
     pub(crate) fn new<'a>(plans: impl Iterator<Item = &'a Plan>, targets: &TargetGraph) -> Self {
@@ -145,15 +155,8 @@ impl ActionGraph {
             });
         }
         for (position, action) in plan.actions.iter().enumerate() {
-            let from_inputs = action.inputs.iter().filter_map(|input| match &input.from {
-                InputSource::Output { action, .. } => indices.get(action.as_str()),
-                _ => None,
-            });
-            let after = action
-                .after
-                .iter()
-                .filter_map(|id| indices.get(id.as_str()));
-            let depends: BTreeSet<ActionIndex> = from_inputs.chain(after).copied().collect();
+            let before = comes_after(action).filter_map(|id| indices.get(id));
+            let depends: BTreeSet<ActionIndex> = before.copied().collect();
             self.nodes[first + position].waits_for = depends.len();
             for before in depends {
                 self.nodes[before].dependents.push(first + position);

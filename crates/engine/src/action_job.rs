@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use synth_core::Diagnostic;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,10 @@ impl ActionJob {
     /// Brings it to its end.
     pub(crate) async fn run(self) -> (ActionRecord, ActionState) {
         let started = Instant::now();
-        let mut record = ActionRecord::default();
+        let mut record = ActionRecord {
+            started: Some(SystemTime::now()),
+            ..ActionRecord::default()
+        };
         let state = self.carry_out(&mut record).await;
         record.duration = started.elapsed();
         (record, state)
@@ -216,7 +219,9 @@ impl ActionJob {
         if workshop.force.contains(&self.target) && !workshop.executed.has(&digest) {
             return Turn::Mine(None);
         }
+        let mut waited = false;
         let waiting = || {
+            waited = true;
             workshop.observer.notify(&Event::WaitingForAction {
                 target: self.target.clone(),
                 action: self.action.id.clone(),
@@ -235,6 +240,7 @@ impl ActionJob {
         match known.await {
             Ok(Ok(Some(result))) => {
                 is_known(result, record);
+                record.waited = waited;
                 Turn::Over(ActionState::Cached)
             }
             _ => Turn::Mine(Some(lock)),

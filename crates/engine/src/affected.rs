@@ -2,15 +2,13 @@
 //! among what differs from a revision, and all that need them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
-use std::time::Duration;
 
-use synth_core::{Concern, Diagnostic, InputSource, Plan, ProjectPath, SourceFiles, TargetSpec};
+use synth_core::{Diagnostic, InputSource, Plan, ProjectPath, SourceFiles, TargetSpec};
 
 use crate::Registry;
 use crate::build::{BuildError, build_name, open_state, open_workshop, plan_all, unusable};
 use crate::config::{LoadOptions, Pipeline};
-use crate::executor::process;
+use crate::git::Git;
 use crate::graph::TargetGraph;
 use crate::options::BuildOptions;
 use crate::patterns::PathPatterns;
@@ -18,9 +16,6 @@ use crate::plugin::LOCK_FILE_NAME;
 use crate::recorded::{Dialogue, Question};
 use crate::repair::Executed;
 use crate::schedule::PlannedTarget;
-
-/// How long git may take for one answer.
-const GIT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The names of the targets of a pipeline that changes since a revision can reach, in its order:
 /// commits since the one where `HEAD` left `since`, and what is not committed, files that git does
@@ -213,49 +208,4 @@ fn names(text: &str) -> Vec<String> {
         .filter(|name| !name.is_empty())
         .map(ToOwned::to_owned)
         .collect()
-}
-
-/// git, at work in a project.
-struct Git<'a> {
-    program: std::path::PathBuf,
-    root: &'a Path,
-}
-
-impl<'a> Git<'a> {
-    fn at(root: &'a Path) -> Result<Self, Box<Diagnostic>> {
-        let program = which::which("git").map_err(|_| {
-            let problem = Diagnostic::error("affected.git", "`git` is not installed");
-            let problem = problem.concerning(Concern::Environment);
-            Box::new(problem.help("install it, or build without `--affected`"))
-        })?;
-        let git = Self { program, root };
-        git.ask(&["rev-parse", "--git-dir"]).map_err(|problem| {
-            let message = format!("`{}` is in no git repository", root.display());
-            let problem = Diagnostic::error("affected.git", message).cause(problem.message.clone());
-            Box::new(problem.help("build without `--affected`"))
-        })?;
-        Ok(git)
-    }
-
-    fn ask(&self, arguments: &[&str]) -> Result<String, Box<Diagnostic>> {
-        let directory = self.root.to_string_lossy().into_owned();
-        let mut all = vec!["-C".to_owned(), directory];
-        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        let failed = |reason: String| {
-            let message = format!("`git {}` failed", arguments.join(" "));
-            Box::new(
-                Diagnostic::error("affected.git", message)
-                    .concerning(Concern::Environment)
-                    .cause(reason),
-            )
-        };
-        let answer = process::ask(&self.program, &all, GIT_TIMEOUT).map_err(failed)?;
-        if !answer.succeeded {
-            let said = String::from_utf8_lossy(&answer.standard_error);
-            let said = said.trim().lines().last().unwrap_or_default().to_owned();
-            return Err(failed(format!("{}: {said}", answer.end)));
-        }
-        String::from_utf8(answer.standard_output)
-            .map_err(|_| failed("a path that it names is not UTF-8".to_owned()))
-    }
 }

@@ -7,6 +7,7 @@ use synth_core::{Artifact, Diagnostic, TargetSpec};
 
 use crate::build::{BuildError, build};
 use crate::config::{LoadOptions, Loaded, Pipeline};
+use crate::history::{Recording, Requested};
 use crate::options::BuildOptions;
 use crate::plugin::PluginOptions;
 use crate::report::{BuildReport, TargetReport, TargetStatus};
@@ -154,7 +155,11 @@ impl BuildManager {
     /// When the build did not begin.
     pub fn build(&self, target_name: &str) -> Result<BuildResult, Vec<Diagnostic>> {
         let pipeline = self.pipeline()?.select(&[target_name.to_owned()])?;
-        let report = run(&pipeline, &self.registry, &self.options)?;
+        let requested = Requested {
+            selection: vec![target_name.to_owned()],
+            ..Requested::default()
+        };
+        let report = run(&pipeline, &self.registry, &self.options, requested)?;
         let target = report
             .targets
             .iter()
@@ -172,7 +177,8 @@ impl BuildManager {
     /// # Errors
     /// When the build did not begin.
     pub fn build_all(&self) -> Result<Vec<BuildResult>, Vec<Diagnostic>> {
-        let report = run(&self.pipeline()?, &self.registry, &self.options)?;
+        let requested = of_all(true);
+        let report = run(&self.pipeline()?, &self.registry, &self.options, requested)?;
         Ok(report.targets.iter().map(BuildResult::from).collect())
     }
 
@@ -256,13 +262,14 @@ impl BuildOrchestrator {
             config: Some(config),
             ..self.load.clone()
         };
+        let requested = of_all(load.pipeline.is_none());
         let Some(options) = &self.plugins else {
             let pipeline = Pipeline::load(&directory, &load, &self.registry)?;
-            return run(&pipeline, &self.registry, &self.options);
+            return run(&pipeline, &self.registry, &self.options, requested);
         };
         let loaded = Loaded::read(&directory, &load, &self.registry, options)?;
         loaded.plugins.pin(&loaded.pipeline, &self.registry)?;
-        run(&loaded.pipeline, &loaded.registry, &self.options)
+        run(&loaded.pipeline, &loaded.registry, &self.options, requested)
     }
 }
 
@@ -286,11 +293,20 @@ pub fn orchestrate_build_pipeline(
     BuildOrchestrator::new(registry).run(config)
 }
 
-/// Builds on a runtime of its own.
+/// Nothing is named; that means all targets, unless a choice of them is selected.
+fn of_all(is_of_all: bool) -> Requested {
+    Requested {
+        is_of_all,
+        ..Requested::default()
+    }
+}
+
+/// Builds on a runtime of its own, and keeps what came of it in the history.
 fn run(
     pipeline: &Pipeline,
     registry: &Registry,
     options: &BuildOptions,
+    requested: Requested,
 ) -> Result<BuildReport, Vec<Diagnostic>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -302,7 +318,22 @@ fn run(
                     .caused_by(&error),
             ]
         })?;
-    runtime
-        .block_on(build(pipeline, registry, options))
-        .map_err(BuildError::into_diagnostics)
+    let environment = pipeline.environment.as_deref();
+    let recording = Recording::begin(&pipeline.root, &pipeline.name, environment, requested);
+    let built = runtime.block_on(build(pipeline, registry, options));
+    let is_cancelled = options.cancel.is_cancelled();
+    match built {
+        Ok(mut report) => {
+            let warning = recording.end(&report, None, is_cancelled);
+            report.diagnostics.extend(warning);
+            Ok(report)
+        }
+        Err(error) => {
+            let not_begun = BuildReport::not_begun(Vec::new());
+            let warning = recording.end(&not_begun, None, is_cancelled);
+            let mut problems = BuildError::into_diagnostics(error);
+            problems.extend(warning);
+            Err(problems)
+        }
+    }
 }

@@ -21,6 +21,7 @@ mod explain;
 mod exports;
 mod foresight;
 mod gate;
+mod git;
 mod graph;
 mod guard;
 mod history;
@@ -71,6 +72,11 @@ pub use effects::{
 pub use event::{Event, Observer};
 pub use executor::{Stop, handover};
 pub use graph::{GraphError, TargetGraph};
+pub use history::{
+    ActionEntry, ActionTrend, BuildEntry, BuildList, BuildLogs, CacheResult, Counts, CriticalPath,
+    CriticalStep, Filter, Flaky, HISTORY_VERSION, LogFile, Outcome, Period, Recording, Requested,
+    STATS_VERSION, Stats, TargetEntry, TargetTrend, Window, builds, logs, stats,
+};
 pub use index::{BuildRequest, Earlier, Watched};
 pub use kind::Kind;
 pub use machine::Machine;

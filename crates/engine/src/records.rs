@@ -247,7 +247,7 @@ fn has_no_room(error: &rusqlite::Error) -> bool {
 }
 
 /// Moves a damaged database out of the way; what belongs to it would harm the next one.
-fn set_aside(path: &Path) {
+pub(crate) fn set_aside(path: &Path) {
     let _ = std::fs::rename(path, path.with_extension("db.damaged"));
     for ending in ["db-wal", "db-shm"] {
         let _ = std::fs::remove_file(path.with_extension(ending));

@@ -78,6 +78,9 @@ pub struct TargetReport {
     pub duration_ms: u64,
     /// Its actions, in the plan's order.
     pub actions: Vec<ActionReport>,
+    /// The targets that it needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
     /// What was found of its earlier outputs when they had to be put in place again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
@@ -112,13 +115,26 @@ pub struct ActionReport {
     pub phase: Phase,
     /// What a person is told.
     pub description: String,
+    /// The actions of its target that it comes after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
     /// How it ended.
     pub status: ActionStatus,
+    /// Whether its result is one that it waited for while another build executed it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waited: bool,
     /// What is different from the last build in which its target succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// When it was begun, in microseconds since 1970 (UTC); none when it was not reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_us: Option<i64>,
     /// How long it took in this build, in milliseconds.
     pub duration_ms: u64,
+    /// How long its execution took, in milliseconds: in this build, or in the one whose result was
+    /// taken; none when it has no result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executed_ms: Option<u64>,
     /// The processor time of its processes, in milliseconds; none when it was not executed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_ms: Option<u64>,
@@ -126,12 +142,23 @@ pub struct ActionReport {
     /// when that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// What its processes had to read from the disk, in bytes; none when it was not executed, or when
+    /// that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// What its processes had written to the disk, in bytes; none when it was not executed, or when
+    /// that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
     /// The digest of the action, its name in the cache; none when it was not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// The exit code of the process that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// The signal that ended the process that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
     /// Its log, relative to the project's root; none when it was not executed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,

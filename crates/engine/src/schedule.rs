@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use synth_core::{Diagnostic, Digest, Jobserver, Plan, TargetSpec};
 use tokio::task::JoinSet;
@@ -118,7 +118,10 @@ impl PlannedTarget {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ActionRecord {
     pub(crate) digest: Option<Digest>,
+    pub(crate) started: Option<SystemTime>,
     pub(crate) duration: Duration,
+    /// Whether another build had executed it while this one waited.
+    pub(crate) waited: bool,
     /// What its execution has used, if it was executed.
     pub(crate) usage: Option<Usage>,
     pub(crate) log: Option<PathBuf>,

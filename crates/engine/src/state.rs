@@ -14,7 +14,7 @@ use crate::event::{Event, Observer};
 use crate::records::Records;
 
 /// How many builds' logs are kept.
-const KEPT_LOGS: usize = 20;
+pub(crate) const KEPT_LOGS: usize = 20;
 
 /// The state of one workspace.
 #[derive(Clone, Debug)]

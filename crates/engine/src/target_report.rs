@@ -1,11 +1,12 @@
 //! A target's part of the report, made when it has ended: how, what it has to say, what it left.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use synth_core::{Artifact, Diagnostic, ProjectPath};
 
-use crate::action_graph::{ActionState, TargetState};
+use crate::action_graph::{ActionState, TargetState, comes_after};
 use crate::config::Pipeline;
 use crate::patterns::PathPatterns;
 use crate::report::{ActionReport, TargetReport, TargetStatus};
@@ -17,6 +18,15 @@ const LAST_LINES: usize = 20;
 
 pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A moment, in microseconds since 1970.
+pub(crate) fn microseconds(time: SystemTime) -> i64 {
+    let of = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => of(after),
+        Err(before) => -of(before.duration()),
+    }
 }
 
 pub(crate) fn target_report(
@@ -38,16 +48,33 @@ pub(crate) fn target_report(
             id: node.action.id.clone(),
             phase: node.action.phase,
             description: node.action.description.clone(),
+            after: comes_after(&node.action)
+                .map(ToOwned::to_owned)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
             status: action_status(node.state),
+            waited: record.waited,
             reasons: record.reasons.clone(),
+            started_us: record.started.map(microseconds),
             duration_ms: milliseconds(record.duration),
+            executed_ms: record
+                .result
+                .as_ref()
+                .map(|result| milliseconds(result.duration)),
             cpu_ms: record.usage.map(|usage| milliseconds(usage.cpu)),
             peak_memory_bytes: record
                 .usage
                 .map(|usage| usage.peak_memory_bytes)
                 .filter(|bytes| *bytes > 0),
+            read_bytes: record.usage.and_then(|usage| usage.read_bytes),
+            written_bytes: record.usage.and_then(|usage| usage.written_bytes),
             digest: record.digest.as_ref().map(|digest| digest.sha256.clone()),
             exit_code: record.exit_code,
+            signal: record
+                .usage
+                .filter(|_| failed)
+                .and_then(|usage| usage.signal),
             log: log.map(|log| relative(log, &pipeline.root)),
             last_lines: log.filter(|_| failed).map(last_lines).unwrap_or_default(),
         });
@@ -66,6 +93,7 @@ pub(crate) fn target_report(
         status,
         duration_ms: milliseconds(finished.record.duration),
         actions,
+        needs: planned.spec.needs.clone(),
         reasons: finished.record.reasons.clone(),
         diagnostics,
         artifacts,

@@ -5,6 +5,7 @@
 mod changes;
 mod clock;
 mod full;
+mod history;
 mod kills;
 mod large;
 mod odd;

@@ -7,13 +7,13 @@ use synth_core::{Diagnostic, EffectPhase};
 use synth_engine::plugin::LOCK_FILE_NAME;
 use synth_engine::{
     BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, Loaded, Pipeline,
-    SandboxMode,
+    Recording, SandboxMode,
 };
 
 use super::signals::Signals;
 use super::{
     Kinds, Outcome, directory, effects, host_program, load, load_options, plugin_options, print,
-    print_json, runtime,
+    print_json, recording, runtime,
 };
 use crate::arguments::{BuildArguments, Global, ReportFormat, SandboxArgument};
 use crate::render::progress::{Amount, Progress};
@@ -44,8 +44,10 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
     if let Some(earlier) = earlier
         .as_ref()
         .filter(|_| !executes && !loads(arguments) && phases(arguments).is_empty())
-        && let Some(report) = earlier.nothing_to_do()
+        && let Some(mut report) = earlier.nothing_to_do()
     {
+        let warning = recording::idle(global, arguments, earlier.root(), &report);
+        report.diagnostics.extend(warning);
         show(global, arguments, &report, earlier.root())?;
         return Ok(exit::SUCCESS);
     }
@@ -78,9 +80,17 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
     if !phases(arguments).is_empty() {
         synth_engine::check_unfinished(&loaded.pipeline.root)?;
     }
-    let built = runtime.block_on(build(arguments, &loaded, earlier, amount))?;
+    let recording = recording::begin(global, arguments, &loaded.pipeline);
+    let built = match runtime.block_on(build(arguments, &loaded, earlier, amount)) {
+        Ok(built) => built,
+        Err(mut problems) => {
+            let code = exit::of_problems(&problems);
+            problems.extend(recording::not_begun(recording, code, false));
+            return Err(problems);
+        }
+    };
     drop(runtime);
-    conclude(global, arguments, &loaded, built)
+    conclude(global, arguments, &loaded, built, recording)
 }
 
 /// What is to be done to the world after the build.
@@ -96,11 +106,21 @@ struct Built {
     signal: Option<u8>,
 }
 
-/// Applies the effects of a build that succeeded, and reports.
-fn conclude(global: &Global, arguments: &BuildArguments, loaded: &Loaded, built: Built) -> Outcome {
+/// Applies the effects of a build that succeeded, keeps it in the history, and reports.
+fn conclude(
+    global: &Global,
+    arguments: &BuildArguments,
+    loaded: &Loaded,
+    built: Built,
+    recording: Recording,
+) -> Outcome {
     let root = &loaded.pipeline.root;
     let Some(mut report) = built.report else {
-        return Ok(built.signal.unwrap_or(exit::FAILED));
+        let code = built.signal.unwrap_or(exit::FAILED);
+        let warning = recording::not_begun(recording, code, built.signal.is_some());
+        let warning = warning.filter(|_| !global.quiet);
+        diagnostics::show(warning.as_slice(), Some(root));
+        return Ok(code);
     };
     let phases = phases(arguments);
     let mut effects = None;
@@ -125,18 +145,20 @@ fn conclude(global: &Global, arguments: &BuildArguments, loaded: &Loaded, built:
     {
         report.diagnostics.extend(effects.diagnostics.clone());
     }
+    let code = signal.unwrap_or_else(|| match (&effects, report.success) {
+        (_, true) => exit::SUCCESS,
+        (Some(effects), false) => effects::code(effects),
+        (None, false) => exit::of_failures(report.all_diagnostics()),
+    });
+    let warning = recording.end(&report, Some(code), signal.is_some());
+    report.diagnostics.extend(warning);
     show(global, arguments, &report, root)?;
     if let Some(effects) = &effects
         && arguments.format == ReportFormat::Human
     {
         effects::show(global, effects, root);
     }
-    let code = || match (&effects, report.success) {
-        (_, true) => exit::SUCCESS,
-        (Some(effects), false) => effects::code(effects),
-        (None, false) => exit::of_failures(report.all_diagnostics()),
-    };
-    Ok(signal.unwrap_or_else(code))
+    Ok(code)
 }
 
 /// The targets that changes since a revision can reach.

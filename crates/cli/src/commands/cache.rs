@@ -1,6 +1,6 @@
 //! `synth cache`: what is in the store, whether it is sound, and what can go.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use synth_engine::{
     Cache, CacheLimits, CacheStats, Collected, Count, Verification, default_store_directory,
@@ -9,7 +9,7 @@ use synth_engine::{
 use super::{Outcome, print, print_json};
 use crate::arguments::{CacheCommand, CacheGcArguments, Global, ReportFormat};
 use crate::exit;
-use crate::render::size;
+use crate::render::{ago, size};
 
 pub(crate) fn run(global: &Global, command: &CacheCommand) -> Outcome {
     let cache = Cache::open(&default_store_directory()).map_err(|problem| vec![problem])?;
@@ -59,18 +59,6 @@ fn line(name: &str, value: &str) -> String {
 
 fn counted(count: Count) -> String {
     format!("{} ({})", count.files, size(count.bytes))
-}
-
-/// How long ago a moment was, in its largest unit.
-fn ago(moment: i64, now: SystemTime) -> String {
-    let moment = UNIX_EPOCH + Duration::from_secs(u64::try_from(moment).unwrap_or_default());
-    let seconds = now.duration_since(moment).unwrap_or_default().as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min", seconds / 60),
-        3_600..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
 }
 
 fn verify(global: &Global, cache: &Cache, format: ReportFormat) -> Outcome {
@@ -173,24 +161,4 @@ fn of_collected(collected: &Collected, dry_run: bool) -> String {
     let verb = if dry_run { "would remain" } else { "remains" };
     lines.push(format!("{} {verb}", size(collected.remaining.bytes)));
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_told_in_their_largest_unit() {
-        let now = UNIX_EPOCH + Duration::from_secs(100_000_000);
-        for (before, expected) in [
-            (0, "0 s"),
-            (59, "59 s"),
-            (3_599, "59 min"),
-            (7_200, "2 h"),
-            (86_400 * 40, "40 days"),
-            (-5, "0 s"),
-        ] {
-            assert_eq!(ago(100_000_000 - before, now), expected);
-        }
-    }
 }

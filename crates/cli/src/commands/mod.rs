@@ -6,13 +6,17 @@ mod check;
 mod clean;
 mod effects;
 mod explain;
+mod history;
 mod init;
 #[cfg(feature = "docker")]
 mod load;
+mod log;
 mod plan;
 mod plugin;
+mod recording;
 mod schema;
 mod signals;
+mod stats;
 
 use std::cell::{OnceCell, RefCell};
 use std::io::Write;
@@ -43,6 +47,9 @@ pub(crate) fn run(arguments: &Arguments, kinds: &Kinds<'_>) -> u8 {
         Command::Recover(arguments) => effects::recover(global, arguments, kinds),
         Command::Plan(arguments) => plan::run(global, arguments, kinds.get()),
         Command::Explain(arguments) => explain::run(global, arguments, kinds.get()),
+        Command::History(arguments) => history::run(global, arguments),
+        Command::Log(arguments) => log::run(global, arguments),
+        Command::Stats(arguments) => stats::run(global, arguments),
         Command::Check(arguments) => check::run(global, arguments, kinds.get()),
         Command::Clean(arguments) => clean::run(global, arguments, kinds.get()),
         Command::Cache(command) => cache::run(global, command),
@@ -102,6 +109,20 @@ fn directory(global: &Global) -> Result<PathBuf, Vec<Diagnostic>> {
         return Err(problem(std::io::ErrorKind::NotADirectory.into()));
     }
     Ok(directory)
+}
+
+/// The directory that holds the project's state: that of the configuration file, which is not read.
+fn root(global: &Global) -> Result<PathBuf, Vec<Diagnostic>> {
+    let directory = directory(global)?;
+    let Some(config) = &global.config else {
+        return Ok(directory);
+    };
+    let above = directory.join(config);
+    let above = above.parent().unwrap_or(&directory);
+    std::fs::canonicalize(above).map_err(|error| {
+        let message = format!("`{}` can't be used as a directory", above.display());
+        vec![Diagnostic::error("command.directory", message).caused_by(&error)]
+    })
 }
 
 /// The pipeline that the command line means, reduced to the targets it names, with the kinds that

@@ -1,7 +1,7 @@
 //! `synth schema`.
 
 use synth_engine::plugin::Survey;
-use synth_engine::{BuildReport, Registry, editor_schema};
+use synth_engine::{BuildList, BuildReport, Registry, Stats, editor_schema};
 
 use super::{Outcome, directory, plugin_options, print_json};
 use crate::arguments::{Global, SchemaArguments, SchemaSubject};
@@ -17,6 +17,8 @@ pub(crate) fn run(global: &Global, arguments: &SchemaArguments, linked: &Registr
             print_json(&editor_schema(&plugins.registry(linked)))?;
         }
         SchemaSubject::Report => print_json(&BuildReport::schema())?,
+        SchemaSubject::History => print_json(&BuildList::schema())?,
+        SchemaSubject::Stats => print_json(&Stats::schema())?,
     }
     Ok(exit::SUCCESS)
 }

@@ -2,11 +2,12 @@
 
 pub(crate) mod diagnostics;
 pub(crate) mod explanation;
+pub(crate) mod figures;
 pub(crate) mod progress;
 pub(crate) mod table;
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Writes a line to standard error. When that is gone (a full disk, a closed terminal), there is
 /// nobody left to tell, and what is being done goes on.
@@ -33,9 +34,36 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// How long ago a moment was, in seconds since 1970, in its largest unit.
+pub(crate) fn ago(moment: i64, now: SystemTime) -> String {
+    let moment = UNIX_EPOCH + Duration::from_secs(u64::try_from(moment).unwrap_or_default());
+    let seconds = now.duration_since(moment).unwrap_or_default().as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_told_in_their_largest_unit() {
+        let now = UNIX_EPOCH + Duration::from_secs(100_000_000);
+        for (before, expected) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (3_599, "59 min"),
+            (7_200, "2 h"),
+            (86_400 * 40, "40 days"),
+            (-5, "0 s"),
+        ] {
+            assert_eq!(ago(100_000_000 - before, now), expected);
+        }
+    }
 
     #[test]
     fn durations_are_short() {

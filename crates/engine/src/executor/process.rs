@@ -59,6 +59,10 @@ pub struct Finished {
     pub cpu: Duration,
     /// Of the largest of its processes; 0 when not known.
     pub peak_memory_bytes: u64,
+    /// What all of them had to read from the disk; none when not known.
+    pub read_bytes: Option<u64>,
+    /// What all of them had written to the disk; none when not known.
+    pub written_bytes: Option<u64>,
 }
 
 impl End {
@@ -130,6 +134,9 @@ pub(crate) async fn run(
         end: stopped.unwrap_or_else(|| End::of(used.status)),
         cpu: used.rusage.utime + used.rusage.stime,
         peak_memory_bytes: its_own_memory(used.rusage.maxrss),
+        // The call that waits for it tells, and the library that makes it does not.
+        read_bytes: None,
+        written_bytes: None,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::process::Finished;
+use super::process::{End, Finished};
 
 /// What an execution has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,12 @@ pub(crate) struct Usage {
     pub(crate) wall: Duration,
     /// Of the largest of its processes; 0 when not known.
     pub(crate) peak_memory_bytes: u64,
+    /// What its processes had to read from the disk; none when not known.
+    pub(crate) read_bytes: Option<u64>,
+    /// What its processes had written to the disk; none when not known.
+    pub(crate) written_bytes: Option<u64>,
+    /// The signal that ended the last of its processes, if one did.
+    pub(crate) signal: Option<i32>,
 }
 
 /// Adds up what an execution uses, as its processes end.
@@ -25,8 +31,14 @@ impl Meter {
     pub(super) fn process(&self, finished: &Finished) {
         self.add(Usage {
             cpu: finished.cpu,
-            wall: Duration::ZERO,
             peak_memory_bytes: finished.peak_memory_bytes,
+            read_bytes: finished.read_bytes,
+            written_bytes: finished.written_bytes,
+            signal: match finished.end {
+                End::Signalled(signal) => Some(signal),
+                End::Exited(_) | End::TimedOut | End::Cancelled => None,
+            },
+            ..Usage::default()
         });
     }
 
@@ -35,7 +47,8 @@ impl Meter {
         self.add(Usage {
             cpu,
             wall,
-            peak_memory_bytes: 0,
+            signal: self.usage().and_then(|used| used.signal),
+            ..Usage::default()
         });
     }
 
@@ -45,6 +58,9 @@ impl Meter {
         sum.cpu += used.cpu;
         sum.wall += used.wall;
         sum.peak_memory_bytes = sum.peak_memory_bytes.max(used.peak_memory_bytes);
+        sum.read_bytes = added(sum.read_bytes, used.read_bytes);
+        sum.written_bytes = added(sum.written_bytes, used.written_bytes);
+        sum.signal = used.signal;
     }
 
     /// What was used so far; none when nothing has run.
@@ -53,20 +69,33 @@ impl Meter {
     }
 }
 
+/// What is known of both together.
+fn added(sum: Option<u64>, more: Option<u64>) -> Option<u64> {
+    match (sum, more) {
+        (Some(sum), Some(more)) => Some(sum.saturating_add(more)),
+        (one, other) => one.or(other),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::process::End;
     use super::*;
 
     #[test]
-    fn time_adds_up_and_the_largest_process_counts() {
+    fn time_and_bytes_add_up_and_the_largest_process_and_the_last_end_count() {
         let meter = Meter::default();
         assert_eq!(meter.usage(), None);
-        for (milliseconds, peak_memory_bytes) in [(20, 5), (30, 9), (1, 0)] {
+        for (milliseconds, peak_memory_bytes, end) in [
+            (20, 5, End::Signalled(11)),
+            (30, 9, End::Exited(0)),
+            (1, 0, End::Signalled(9)),
+        ] {
             meter.process(&Finished {
-                end: End::Exited(0),
+                end,
                 cpu: Duration::from_millis(milliseconds),
                 peak_memory_bytes,
+                read_bytes: (peak_memory_bytes > 0).then_some(512),
+                written_bytes: None,
             });
         }
         meter.ran(Duration::from_millis(40), Duration::from_millis(2));
@@ -74,6 +103,9 @@ mod tests {
             cpu: Duration::from_millis(53),
             wall: Duration::from_millis(40),
             peak_memory_bytes: 9,
+            read_bytes: Some(1024),
+            written_bytes: None,
+            signal: Some(9),
         };
         assert_eq!(meter.usage(), Some(usage));
     }

@@ -135,12 +135,19 @@ fn entry(built: &Built<'_>, facts: Vec<u32>) -> Option<Entry<'static>> {
     report.status = TargetStatus::UpToDate;
     report.duration_ms = 0;
     report.reasons.clear();
+    report.needs.clear();
     for action in &mut report.actions {
         action.reasons.clear();
+        action.after.clear();
         action.status = ActionStatus::Cached;
+        action.waited = false;
+        action.started_us = None;
+        action.executed_ms = None;
         action.duration_ms = 0;
         action.cpu_ms = None;
         action.peak_memory_bytes = None;
+        action.read_bytes = None;
+        action.written_bytes = None;
         action.log = None;
     }
     Some(Entry {

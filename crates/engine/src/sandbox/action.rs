@@ -250,6 +250,8 @@ pub(super) fn carry_out(
         },
         cpu_microseconds: used.cpu_microseconds,
         peak_memory_bytes: used.peak_memory_bytes,
+        read_bytes: used.read_bytes,
+        written_bytes: used.written_bytes,
     }
 }
 

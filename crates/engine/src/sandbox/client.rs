@@ -197,6 +197,8 @@ fn finished(said: &[u8], stopped: Option<End>) -> io::Result<Finished> {
                 signal,
                 cpu_microseconds,
                 peak_memory_bytes,
+                read_bytes,
+                written_bytes,
             }),
             _,
         ) => Ok(Finished {
@@ -207,6 +209,8 @@ fn finished(said: &[u8], stopped: Option<End>) -> io::Result<Finished> {
             }),
             cpu: Duration::from_micros(cpu_microseconds),
             peak_memory_bytes,
+            read_bytes: Some(read_bytes),
+            written_bytes: Some(written_bytes),
         }),
         (Ok(Report::NotStarted(number)), _) => Err(io::Error::from_raw_os_error(number)),
         (Ok(Report::NotStacked(trouble)), _) => Err(io::Error::other(NotStacked(trouble))),
@@ -215,6 +219,8 @@ fn finished(said: &[u8], stopped: Option<End>) -> io::Result<Finished> {
             end,
             cpu: Duration::ZERO,
             peak_memory_bytes: 0,
+            read_bytes: None,
+            written_bytes: None,
         }),
         (Err(_), None) => Err(io::Error::other("the sandbox has ended")),
     }

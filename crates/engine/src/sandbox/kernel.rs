@@ -162,6 +162,9 @@ pub(super) struct Used {
     pub(super) cpu_microseconds: u64,
     /// Of the largest; 0 when not known.
     pub(super) peak_memory_bytes: u64,
+    /// What came from the disk, and what is to be written to it.
+    pub(super) read_bytes: u64,
+    pub(super) written_bytes: u64,
 }
 
 /// What ended children have used. Until it executes its program a child shares this process's memory,
@@ -176,9 +179,13 @@ pub(super) fn used_by_children() -> Used {
         let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
         seconds * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or(0)
     };
+    // In blocks of 512 bytes, whatever the file system has (getrusage(2)).
+    let bytes = |blocks: libc::c_long| u64::try_from(blocks).unwrap_or(0).saturating_mul(512);
     Used {
         cpu_microseconds: microseconds(usage.ru_utime) + microseconds(usage.ru_stime),
         peak_memory_bytes: if most > own { most } else { 0 },
+        read_bytes: bytes(usage.ru_inblock),
+        written_bytes: bytes(usage.ru_oublock),
     }
 }
 

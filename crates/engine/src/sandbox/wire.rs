@@ -138,6 +138,9 @@ pub(crate) enum Report {
         cpu_microseconds: u64,
         /// Of the largest of its processes.
         peak_memory_bytes: u64,
+        /// Of all its processes, from and to the disk.
+        read_bytes: u64,
+        written_bytes: u64,
     },
     /// The program could not be executed: an error number.
     NotStarted(i32),

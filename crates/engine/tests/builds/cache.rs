@@ -216,7 +216,9 @@ fn equal_actions_of_builds_at_once_are_executed_once() {
                 cancel,
                 ..BuildOptions::default()
             });
-            (report.targets[0].status, workspace.read("dist/a/a.txt"))
+            let target = &report.targets[0];
+            let waited = target.actions[0].waited;
+            (target.status, workspace.read("dist/a/a.txt"), waited)
         })
     };
     let until_one_waits = |waiting: &Waiting| {
@@ -245,12 +247,14 @@ fn equal_actions_of_builds_at_once_are_executed_once() {
     assert_eq!(fs::read(&count).unwrap().len(), 1);
     let built = ended
         .iter()
-        .filter(|(status, _)| *status == TargetStatus::Built);
+        .filter(|(status, ..)| *status == TargetStatus::Built);
     assert_eq!(built.count(), 1, "{ended:?}");
-    for (status, text) in &ended {
+    for (status, text, waited) in &ended {
         assert!(status.is_success());
         assert_eq!(text.as_deref(), Some("one"));
+        assert!(!waited || *status != TargetStatus::Built);
     }
+    assert!(ended.iter().any(|(.., waited)| *waited), "{ended:?}");
     let locks = shared.path().join("store/v1/locks");
     let left = fs::read_dir(locks).unwrap();
     let left: Vec<u64> = left

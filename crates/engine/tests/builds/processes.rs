@@ -46,6 +46,29 @@ fn processes_below(directory: &Path) -> Vec<String> {
 }
 
 #[test]
+fn when_actions_began_how_they_ended_and_what_they_come_after_is_reported() {
+    let signalled = pipeline("", &["a | | printf one > out/a.txt", "b | a | kill -9 $$"]);
+    let workspace = Workspace::new(&signalled);
+    let report = workspace.build();
+    let [a, b] = report.targets.as_slice() else {
+        panic!("{report:?}");
+    };
+    assert_eq!(a.needs, [] as [String; 0]);
+    assert_eq!(b.needs, ["a"]);
+    let killed = &b.actions[0];
+    assert_eq!((killed.signal, killed.exit_code), (Some(9), None));
+    assert_eq!((a.actions[0].signal, killed.executed_ms), (None, None));
+    assert!(a.actions[0].started_us.unwrap() < killed.started_us.unwrap());
+    let took = a.actions[0].executed_ms;
+    assert!(took.is_some());
+    // A result of the cache tells how long that took.
+    std::fs::remove_dir_all(workspace.project().join("dist")).unwrap();
+    let again = workspace.build();
+    assert_eq!(again.targets[0].status, TargetStatus::Cached);
+    assert_eq!(again.targets[0].actions[0].executed_ms, took);
+}
+
+#[test]
 fn what_hangs_is_ended_and_what_is_left_behind_goes_too() {
     let hanging = pipeline("", &["slow | | sleep 600"]) + "timeout = 1\n";
     let report = Workspace::new(&hanging).build();
