@@ -47,7 +47,12 @@ pub(crate) fn target_report(
                 .map(|usage| usage.peak_memory_bytes)
                 .filter(|bytes| *bytes > 0),
             digest: record.digest.as_ref().map(|digest| digest.sha256.clone()),
+            attempts: (record.attempts > 0).then_some(record.attempts),
+            flaky: node.state == ActionState::Executed && record.attempts > 1,
+            retries: record.retries.clone(),
             exit_code: record.exit_code,
+            trouble: record.trouble.clone(),
+            command: record.command.clone(),
             log: log.map(|log| relative(log, &pipeline.root)),
             last_lines: log.filter(|_| failed).map(last_lines).unwrap_or_default(),
         });
