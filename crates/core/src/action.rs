@@ -7,7 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Concern, Diagnostic, Jobserver, ProjectPath, Resources, Tool};
+use crate::{Concern, Diagnostic, Jobserver, ProjectPath, Resources, Retry, Tool};
 
 /// Stands for the absolute path of the action's root directory in [`Exec::argv`] and in the
 /// values of [`Exec::environment`]. Part of the cache key as written, so that the key does not
@@ -100,7 +100,7 @@ pub struct Action {
     /// When it is ended as hanging, in seconds. None: the engine's default.
     #[serde(default)]
     pub timeout_seconds: Option<u64>,
-    /// Whether a failure may pass by itself.
+    /// Which of its failures may pass by themselves.
     #[serde(default)]
     pub retry: Retry,
     /// What it may leave in its root beside its outputs, and change of its inputs: caches of its
@@ -223,7 +223,7 @@ impl Action {
         self
     }
 
-    /// Lets it use the network, and have failures retried that a network causes.
+    /// Lets it use the network.
     #[must_use]
     pub fn with_network(mut self) -> Self {
         self.network = Network::Allowed;
@@ -241,6 +241,13 @@ impl Action {
     #[must_use]
     pub fn with_jobserver(mut self, style: Jobserver) -> Self {
         self.resources.jobserver = style;
+        self
+    }
+
+    /// Has it tried again after failures that pass by themselves: see [`Retry`].
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
         self
     }
 
@@ -525,17 +532,4 @@ pub enum Network {
     None,
     /// It may.
     Allowed,
-}
-
-/// Whether a failure may pass by itself, and how often that is tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retry {
-    /// How often it is run at the most; 1 for no second try.
-    pub attempts: u32,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { attempts: 1 }
-    }
 }

@@ -9,6 +9,7 @@
 
 pub mod abi;
 mod action;
+mod advice;
 mod artifact;
 mod context;
 mod diagnostic;
@@ -20,6 +21,7 @@ mod path;
 mod plan;
 pub mod protocol;
 mod resources;
+mod retry;
 mod target;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -27,8 +29,9 @@ mod tool;
 
 pub use action::{
     Action, ActionKind, Exec, InlineFile, Input, InputSource, LONGEST_PATTERN, Native, Network,
-    Output, OutputKind, Phase, ROOT, Retry, SourceFiles,
+    Output, OutputKind, Phase, ROOT, SourceFiles,
 };
+pub use advice::Advice;
 pub use artifact::Artifact;
 pub use context::{
     FileKind, NativeOutcome, PlanContext, PlanError, Process, ProcessOutcome, RunContext,
@@ -47,6 +50,7 @@ pub use message::{INTERFACE_VERSION, INTERFACE_VERSION_TEXT, Message, MessageErr
 pub use path::{PathError, ProjectPath};
 pub use plan::{ArtifactRule, Export, Plan};
 pub use resources::{Jobserver, Resources};
+pub use retry::{Retry, RetrySettings, Thousandths};
 pub use target::{
     BuildTarget, DetectedSetting, Detection, SettingAlias, TargetDescription, TargetSpec,
     settings_schema,

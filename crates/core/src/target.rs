@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::protocol::{Batch, Batching, Prepared};
 use crate::{
-    Concern, Diagnostic, DirectoryPublish, Effect, Native, NativeOutcome, Plan, PlanContext,
-    Presence, ProjectPath, Receipt, Requirement, RunContext,
+    Advice, Concern, Diagnostic, DirectoryPublish, Effect, Native, NativeOutcome, Plan,
+    PlanContext, Presence, ProjectPath, Receipt, Requirement, RetrySettings, RunContext,
 };
 
 /// A target kind: what `type` names in synth.toml.
@@ -61,6 +61,12 @@ pub trait BuildTarget: Send + Sync {
         action: &Native,
         context: &dyn RunContext,
     ) -> Result<NativeOutcome, Vec<Diagnostic>>;
+
+    /// What to do about failures of its actions that people meet: asked for when one has failed,
+    /// and looked through before what synth itself knows. The first that matches is told.
+    fn advice(&self) -> Vec<Advice> {
+        Vec::new()
+    }
 
     /// Paths that `synth clean` removes beside the target's output directory.
     fn clean(&self, target: &TargetSpec) -> Vec<ProjectPath> {
@@ -250,6 +256,9 @@ pub struct TargetSpec {
     /// The directory of releases that its exports are published in, by the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish: Option<DirectoryPublish>,
+    /// Which failures of its actions are tried again, by the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetrySettings>,
     /// The keys of its kind, valid under the kind's schema.
     #[serde(default)]
     pub settings: Map<String, Value>,
@@ -271,6 +280,7 @@ impl TargetSpec {
             environment: BTreeMap::new(),
             needs: Vec::new(),
             publish: None,
+            retry: None,
             settings: Map::new(),
         }
     }

@@ -1,25 +1,32 @@
 //! One action from its inputs to its result: looked up in the cache, executed and tried again,
 //! kept for the next build.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use synth_core::Diagnostic;
+use fastrand::Rng;
+use synth_core::{Diagnostic, Network, RetrySettings};
 use tokio_util::sync::CancellationToken;
 
 use crate::action_graph::ActionState;
+use crate::config::SandboxMode;
 use crate::event::Event;
-use crate::executor::{Ended, Execution, Meter, Stop, Usage};
+use crate::executor::{Ended, Execution, Meter, Stop};
 use crate::explain::{KeyBytes, TargetKeys};
+use crate::failure::{self, Failure, Policy};
 use crate::inputs::{Available, input_tree};
 use crate::jobserver::Share;
 use crate::key::Key;
 use crate::kind::Kind;
 use crate::lookup::look_up;
+use crate::report::RetryReport;
 use crate::reproducible;
 use crate::schedule::{ActionRecord, Workshop};
 use crate::store::{ActionLock, CachedAction};
+use crate::target_report::milliseconds;
 use crate::tree::Tree;
 
 /// One action with all that it takes to bring it to its end.
@@ -30,6 +37,8 @@ pub(crate) struct ActionJob {
     pub(crate) kind: Arc<Kind>,
     pub(crate) available: Available,
     pub(crate) jobserver: Option<Arc<Share>>,
+    /// What the pipeline and the target say of retries.
+    pub(crate) retry: RetrySettings,
     pub(crate) stop: CancellationToken,
 }
 
@@ -73,10 +82,9 @@ impl ActionJob {
                 diagnostics,
                 exit_code,
             } => {
+                let failure = self.failure(diagnostics, exit_code, &log, 0);
                 record.log = Some(log);
-                record.diagnostics.extend(diagnostics);
-                record.exit_code = exit_code;
-                Some(ActionState::Failed)
+                Some(self.failed(failure, record).await)
             }
             Ended::Succeeded(second) => {
                 let first = record.result.clone()?;
@@ -98,7 +106,9 @@ impl ActionJob {
         let (action, available) = (self.action.clone(), self.available.clone());
         let laid_out =
             tokio::task::spawn_blocking(move || input_tree(&action, &workshop.project, &available));
-        laid_out.await.unwrap_or_else(|error| Err(failed(&error)))
+        laid_out
+            .await
+            .unwrap_or_else(|error| Err(broke_off(&error)))
     }
 
     /// The file with what an execution prints.
@@ -132,48 +142,118 @@ impl ActionJob {
             phase: self.action.phase,
             description: self.action.description.clone(),
         });
-        let mut attempt = 1;
+        self.execute_until_done(&inputs, &log, record).await
+    }
+
+    /// Executes it, again as long as its failures pass by themselves. Each time in a directory of its
+    /// own.
+    async fn execute_until_done(
+        &self,
+        inputs: &Tree,
+        log: &Path,
+        record: &mut ActionRecord,
+    ) -> ActionState {
+        let policy = Policy::of(&self.action, &self.retry);
+        let mut random = Rng::new();
         loop {
-            let (ended, usage) = self.execute(inputs.clone(), &log).await;
-            record.usage = usage;
-            match ended {
+            let started = Instant::now();
+            let logged = std::fs::metadata(log).map_or(0, |metadata| metadata.len());
+            let (ended, meter) = self.execute(inputs.clone(), log).await;
+            record.attempts += 1;
+            record.usage = meter.usage();
+            let (diagnostics, exit_code) = match ended {
                 Ended::Succeeded(result) => return self.keep(result, record).await,
                 Ended::Cancelled => return ActionState::Cancelled,
-                Ended::Failed { .. } if self.may_be_tried_again(attempt) => {
-                    if !self.wait_before_retry(attempt).await {
-                        return ActionState::Cancelled;
-                    }
-                    attempt += 1;
-                }
                 Ended::Failed {
                     diagnostics,
                     exit_code,
-                } => {
-                    record.diagnostics.extend(diagnostics);
-                    record.exit_code = exit_code;
-                    return ActionState::Failed;
-                }
+                } => (diagnostics, exit_code),
+            };
+            let mut failure = self.failure(diagnostics, exit_code, log, logged);
+            // What is missing of its inputs does not come back by itself.
+            let goes_on =
+                record.attempts < policy.attempts && !self.workshop.store.is_interrupted();
+            let passes = || policy.reason(&failure);
+            let Some(reason) = goes_on.then(passes).flatten() else {
+                let own = failure::of_action(&self.action);
+                record.command = own.or_else(|| meter.failed_command());
+                failure.was_tried(record.attempts);
+                return self.failed(failure, record).await;
+            };
+            let delay = policy.delay(record.attempts, &mut random);
+            record.retries.push(RetryReport {
+                attempt: record.attempts,
+                reason,
+                exit_code,
+                duration_ms: milliseconds(started.elapsed()),
+                delay_ms: milliseconds(delay),
+            });
+            self.tell_of_retry(&policy, &failure, log, record);
+            if !failure::wait(delay, &self.stop).await {
+                return ActionState::Cancelled;
             }
         }
     }
 
-    fn may_be_tried_again(&self, attempt: u32) -> bool {
-        // What is missing of its inputs does not come back by itself.
-        attempt < self.action.retry.attempts && !self.workshop.store.is_interrupted()
-    }
-
-    /// Waits longer after each attempt: 1 s, 2 s, 4 s, to a minute. Tells whether to go on.
-    async fn wait_before_retry(&self, attempt: u32) -> bool {
-        let seconds = 1_u64 << (attempt - 1).min(6);
-        self.workshop.observer.notify(&Event::ActionProgress {
+    /// Says that the last attempt has failed and another one follows.
+    fn tell_of_retry(&self, policy: &Policy, failure: &Failure, log: &Path, record: &ActionRecord) {
+        let Some(last) = record.retries.last() else {
+            return;
+        };
+        let (attempt, attempts) = (last.attempt, policy.attempts);
+        let delay = Duration::from_millis(last.delay_ms);
+        let seconds = delay.as_secs_f64();
+        let is_at_start = failure.output.is_empty() || failure.output.ends_with('\n');
+        let line = format!(
+            "{}[attempt {attempt} of {attempts} failed ({}); the next one begins in {seconds} s]",
+            if is_at_start { "" } else { "\n" },
+            last.reason
+        );
+        // A log that can't be written is no reason to fail what it tells of.
+        let open = OpenOptions::new().append(true).create(true).open(log);
+        let _ = open.and_then(|mut log| writeln!(log, "{line}"));
+        self.workshop.observer.notify(&Event::ActionRetried {
             target: self.target.clone(),
             action: self.action.id.clone(),
-            message: format!("attempt {attempt} failed, trying again in {seconds} s"),
+            description: self.action.description.clone(),
+            attempt,
+            attempts,
+            reason: last.reason.clone(),
+            delay,
         });
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(seconds.min(60))) => true,
-            () = self.stop.cancelled() => false,
+    }
+
+    fn failure(
+        &self,
+        diagnostics: Vec<Diagnostic>,
+        exit_code: Option<i32>,
+        log: &Path,
+        logged: u64,
+    ) -> Failure {
+        let is_apart = self.workshop.sandbox.mode() == SandboxMode::Strict;
+        Failure {
+            action: self.action.clone(),
+            has_network: self.action.network == Network::Allowed || !is_apart,
+            exit_code,
+            diagnostics,
+            output: Failure::output(log, logged),
         }
+    }
+
+    /// Records a failure that is the end, with what to do about it.
+    async fn failed(&self, mut failure: Failure, record: &mut ActionRecord) -> ActionState {
+        record.exit_code = failure.exit_code;
+        let said = failure.diagnostics.clone();
+        let kind = Arc::clone(&self.kind);
+        let advised = tokio::task::spawn_blocking(move || {
+            let trouble = failure::advise(&mut failure, &kind);
+            (failure.diagnostics, trouble)
+        });
+        // What has failed is told with advice or without.
+        let (diagnostics, trouble) = advised.await.unwrap_or((said, None));
+        record.diagnostics.extend(diagnostics);
+        record.trouble = trouble;
+        ActionState::Failed
     }
 
     /// Lays out the inputs; none when the result is known already, and then it is recorded.
@@ -197,7 +277,7 @@ impl ActionJob {
         });
         let (inputs, digest, known, key, reasons) = looked_up
             .await
-            .unwrap_or_else(|error| Err(failed(&error)))?;
+            .unwrap_or_else(|error| Err(broke_off(&error)))?;
         record.digest = Some(digest);
         record.key = Some(key);
         record.reasons = reasons;
@@ -261,8 +341,8 @@ impl ActionJob {
         record.reasons.push(reason.to_owned());
     }
 
-    /// Executes it once; what it used is none where it did not come to run.
-    async fn execute(&self, inputs: Tree, log: &Path) -> (Ended, Option<Usage>) {
+    /// Executes it once; the meter knows what it used.
+    async fn execute(&self, inputs: Tree, log: &Path) -> (Ended, Arc<Meter>) {
         let observer = Arc::clone(&self.workshop.observer);
         let (target, action) = (self.target.clone(), self.action.id.clone());
         let progress = move |message: &str| {
@@ -288,7 +368,7 @@ impl ActionJob {
             jobserver: self.jobserver.clone(),
         };
         let ended = self.workshop.executor.execute(execution).await;
-        (ended, meter.usage())
+        (ended, meter)
     }
 
     async fn keep(&self, result: CachedAction, record: &mut ActionRecord) -> ActionState {
@@ -331,7 +411,7 @@ fn is_known(result: CachedAction, record: &mut ActionRecord) {
     record.result = Some(result);
 }
 
-fn failed(error: &tokio::task::JoinError) -> Diagnostic {
+fn broke_off(error: &tokio::task::JoinError) -> Diagnostic {
     Diagnostic::error("internal", "synth itself failed")
         .concerning(synth_core::Concern::Internal)
         .caused_by(error)

@@ -61,6 +61,23 @@ pub enum Event {
         /// Its words.
         message: String,
     },
+    /// An attempt of an action has failed; another one follows.
+    ActionRetried {
+        /// The target's name.
+        target: String,
+        /// The action's id.
+        action: String,
+        /// What a person is told.
+        description: String,
+        /// Which attempt it was, counted from 1.
+        attempt: u32,
+        /// How many there are at the most.
+        attempts: u32,
+        /// Why that failure is taken for one that passes by itself.
+        reason: String,
+        /// How long is waited.
+        delay: Duration,
+    },
     /// An action has ended, or was found in the cache.
     ActionFinished {
         /// The target's name.

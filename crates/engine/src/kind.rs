@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use synth_core::protocol::{Batch, Batching, Prepared};
 use synth_core::{
-    BuildTarget, Concern, Detection, Diagnostic, Effect, Native, NativeOutcome, Plan, PlanContext,
-    Presence, ProjectPath, Receipt, Requirement, RunContext, TargetDescription, TargetSpec,
+    Advice, BuildTarget, Concern, Detection, Diagnostic, Effect, Native, NativeOutcome, Plan,
+    PlanContext, Presence, ProjectPath, Receipt, Requirement, RunContext, TargetDescription,
+    TargetSpec,
 };
 
 use crate::guard::{Panic, guarded};
@@ -127,6 +128,11 @@ impl Kind {
         self.call(&doing, |kind| kind.run(action, context))
             .unwrap_or_else(|problem| Err(vec![problem]))
             .map_err(|problems| self.with_reason(problems, &doing))
+    }
+
+    /// What it knows of failures that people meet.
+    pub(crate) fn advice(&self) -> Result<Vec<Advice>, Diagnostic> {
+        self.call("in `advice`", |kind| kind.advice())
     }
 
     pub(crate) fn check_effect(

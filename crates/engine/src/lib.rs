@@ -19,6 +19,7 @@ mod event;
 mod executor;
 mod explain;
 mod exports;
+mod failure;
 mod foresight;
 mod gate;
 mod git;
@@ -86,7 +87,8 @@ pub use plans::validate;
 pub use project::Project;
 pub use registry::Registry;
 pub use report::{
-    ActionReport, ActionStatus, BuildReport, REPORT_VERSION, TargetReport, TargetStatus,
+    ActionReport, ActionStatus, BuildReport, REPORT_VERSION, RetryReport, TargetReport,
+    TargetStatus,
 };
 pub use store::{
     Cache, CacheLimits, CacheStats, Collected, Count, DamagedBlob, Reclaimable, Verification,

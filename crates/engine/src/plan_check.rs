@@ -9,6 +9,7 @@ use synth_core::{
 
 use crate::effects::journal::is_name;
 use crate::effects::proved::DIRECTORY_EFFECT;
+use crate::failure;
 use crate::kind::fault;
 
 /// A plan of `kind` as the scheduler needs it: unique names, references that lead somewhere, paths
@@ -38,6 +39,14 @@ pub(crate) fn check(
         }
     }
     for action in &plan.actions {
+        let patterns = action.retry.patterns.iter();
+        reasons.extend(patterns.filter_map(|pattern| {
+            let reason = failure::compile(pattern).err()?;
+            let id = &action.id;
+            Some(format!(
+                "`{id}` is tried again after `{pattern}`, which is no pattern: {reason}"
+            ))
+        }));
         for after in &action.after {
             if !ids.contains(after.as_str()) {
                 reasons.push(format!(

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Registry;
 use crate::batches::{Asking, Outcome};
 use crate::config::Pipeline;
+use crate::failure;
 use crate::kind::Kind;
 use crate::plan_cache::{PlanCache, Planned};
 use crate::plan_check::check;
@@ -111,8 +112,12 @@ fn answer(pipeline: &Pipeline, target: &TargetSpec, outcome: Outcome) -> Answer 
     match outcome {
         Ok((Planned { warnings, mut plan }, dialogue)) => {
             plan.warnings = locate(plan.warnings);
+            let mut problems: Vec<Diagnostic> = locate(warnings);
+            let settings = pipeline.retry_of(target);
+            let idle = failure::has_no_effect(target, &plan, &settings);
+            problems.extend(locate(idle.into_iter().collect()));
             Answer {
-                problems: locate(warnings),
+                problems,
                 plan: Some(plan),
                 dialogue,
             }

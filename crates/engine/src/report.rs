@@ -153,18 +153,50 @@ pub struct ActionReport {
     /// The digest of the action, its name in the cache; none when it was not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// How often it was executed; none when it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// Whether it succeeded, but not at the first attempt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flaky: bool,
+    /// The attempts that failed and were followed by another, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retries: Vec<RetryReport>,
     /// The exit code of the process that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// The signal that ended the process that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+    /// What its failure is, by name (`network.name`), where that is known; what to do about it is
+    /// help of a diagnostic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// The command that failed, for a shell in the action's root directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// Its log, relative to the project's root; none when it was not executed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
     /// The last lines of the log of an action that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
+}
+
+/// An attempt of an action that failed in a way that passes by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RetryReport {
+    /// Which attempt it was, counted from 1.
+    pub attempt: u32,
+    /// Why the failure is taken for one that passes by itself.
+    pub reason: String,
+    /// The exit code of the process that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// How long the attempt took, in milliseconds.
+    pub duration_ms: u64,
+    /// How long was waited before the next one, in milliseconds.
+    pub delay_ms: u64,
 }
 
 impl BuildReport {

@@ -30,7 +30,7 @@ use crate::plans::Answer;
 use crate::project::Project;
 use crate::recorded::Dialogue;
 use crate::repair::Executed;
-use crate::report::ActionStatus;
+use crate::report::{ActionStatus, RetryReport};
 use crate::sandbox::Sandbox;
 use crate::settled::Settled;
 use crate::state::State;
@@ -126,6 +126,14 @@ pub(crate) struct ActionRecord {
     pub(crate) usage: Option<Usage>,
     pub(crate) log: Option<PathBuf>,
     pub(crate) exit_code: Option<i32>,
+    /// How often it was executed.
+    pub(crate) attempts: u32,
+    /// The attempts that were followed by another.
+    pub(crate) retries: Vec<RetryReport>,
+    /// What its failure is, by name.
+    pub(crate) trouble: Option<String>,
+    /// The command that failed.
+    pub(crate) command: Option<String>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) result: Option<CachedAction>,
     /// Its key, for the next build.
@@ -328,6 +336,7 @@ impl<'a> Schedule<'a> {
             kind: Arc::clone(&planned.kind),
             available,
             jobserver,
+            retry: self.pipeline.retry_of(&planned.spec),
             stop: self.stop.clone(),
         };
         self.running.spawn(async move {

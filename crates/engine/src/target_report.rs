@@ -70,11 +70,16 @@ pub(crate) fn target_report(
             read_bytes: record.usage.and_then(|usage| usage.read_bytes),
             written_bytes: record.usage.and_then(|usage| usage.written_bytes),
             digest: record.digest.as_ref().map(|digest| digest.sha256.clone()),
+            attempts: (record.attempts > 0).then_some(record.attempts),
+            flaky: node.state == ActionState::Executed && record.attempts > 1,
+            retries: record.retries.clone(),
             exit_code: record.exit_code,
             signal: record
                 .usage
                 .filter(|_| failed)
                 .and_then(|usage| usage.signal),
+            trouble: record.trouble.clone(),
+            command: record.command.clone(),
             log: log.map(|log| relative(log, &pipeline.root)),
             last_lines: log.filter(|_| failed).map(last_lines).unwrap_or_default(),
         });

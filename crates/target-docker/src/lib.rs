@@ -4,6 +4,7 @@
 //! `embedded` builds without a daemon, `engine` has a Docker engine build, and `oci` is the image
 //! on disk that both leave.
 
+mod advice;
 mod analysis;
 mod context_files;
 mod create;

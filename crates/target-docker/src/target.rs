@@ -3,10 +3,12 @@
 use semver::Version;
 use serde::de::DeserializeOwned;
 use synth_core::{
-    Action, BuildTarget, Detection, Diagnostic, Native, NativeOutcome, Phase, Plan, PlanContext,
-    ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec, Tool, settings_schema,
+    Action, Advice, BuildTarget, Detection, Diagnostic, Native, NativeOutcome, Phase, Plan,
+    PlanContext, ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec, Tool,
+    settings_schema,
 };
 
+use crate::advice;
 use crate::analysis::{Analysis, analyze};
 use crate::engine;
 use crate::oci::{self, NamedImage};
@@ -112,6 +114,7 @@ impl BuildTarget for DockerTarget {
                 )
                 .tool(tool)
                 .with_network()
+                .retry(advice::retry())
                 .timeout_seconds(ENGINE_TIMEOUT_SECONDS)
             }
         };
@@ -132,6 +135,10 @@ impl BuildTarget for DockerTarget {
             .artifact(ARTIFACT, "");
         plan.warnings = analysis.problems;
         Ok(plan)
+    }
+
+    fn advice(&self) -> Vec<Advice> {
+        advice::advice()
     }
 
     fn run(

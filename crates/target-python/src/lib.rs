@@ -4,6 +4,7 @@
 //! from the source distribution, checked against the standards, installed into a clean
 //! environment and imported, and the project's tests run against it.
 
+mod advice;
 mod check;
 mod detect;
 mod interpreter;
@@ -20,8 +21,9 @@ mod test_requirements;
 
 use semver::Version;
 use synth_core::{
-    BuildTarget, Detection, Diagnostic, Native, NativeOutcome, PathError, Plan, PlanContext,
-    ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec, settings_schema,
+    Advice, BuildTarget, Detection, Diagnostic, Native, NativeOutcome, PathError, Plan,
+    PlanContext, ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec,
+    settings_schema,
 };
 
 use crate::plan::Planner;
@@ -103,6 +105,10 @@ impl BuildTarget for PythonTarget {
             warnings: check::warnings(target, &project),
             ..plan
         })
+    }
+
+    fn advice(&self) -> Vec<Advice> {
+        advice::advice()
     }
 
     fn run(

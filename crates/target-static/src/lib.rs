@@ -4,6 +4,7 @@
 //! See [`StaticTarget`] for the target kind and [`create_static_build_target`] for a target made
 //! by a program.
 
+mod advice;
 mod assemble;
 mod checks;
 mod command;
@@ -26,7 +27,7 @@ mod tree;
 use semver::Version;
 use serde::de::DeserializeOwned;
 use synth_core::{
-    BuildTarget, Concern, Detection, Diagnostic, Native, NativeOutcome, PathError, Plan,
+    Advice, BuildTarget, Concern, Detection, Diagnostic, Native, NativeOutcome, PathError, Plan,
     PlanContext, ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec,
     settings_schema,
 };
@@ -124,6 +125,10 @@ impl BuildTarget for StaticTarget {
         context: &dyn PlanContext,
     ) -> Result<Plan, Vec<Diagnostic>> {
         plan::plan(target, context)
+    }
+
+    fn advice(&self) -> Vec<Advice> {
+        advice::advice()
     }
 
     fn run(

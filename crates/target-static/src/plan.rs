@@ -6,7 +6,7 @@
 
 use serde_json::json;
 use synth_core::{
-    Action, Diagnostic, Exec, InputSource, Native, Phase, Plan, PlanContext, ProjectPath,
+    Action, Diagnostic, Exec, InputSource, Native, Phase, Plan, PlanContext, ProjectPath, Retry,
     SourceFiles, TargetSpec, Tool,
 };
 
@@ -234,7 +234,8 @@ fn install_action(command: &Command, tools: Vec<Tool>, project: &Project<'_>) ->
     )
     .input(WORK, InputSource::Source(inputs))
     .scratch([format!("{WORK}/**")])
-    .with_network();
+    .with_network()
+    .retry(Retry::of_network());
     action.tools = tools;
     for output in &project.installation.outputs {
         action = action.output_directory(output.clone(), format!("{WORK}/{output}"));

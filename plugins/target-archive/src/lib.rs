@@ -4,6 +4,7 @@
 //! See [`ArchiveTarget`] for the target kind and [`create_archive_build_target`] for a target made
 //! by a program.
 
+mod advice;
 mod contents;
 mod entries;
 mod format;
@@ -16,7 +17,7 @@ mod zip_file;
 
 use semver::Version;
 use synth_core::{
-    BuildTarget, Concern, Diagnostic, Native, NativeOutcome, PathError, Plan, PlanContext,
+    Advice, BuildTarget, Concern, Diagnostic, Native, NativeOutcome, PathError, Plan, PlanContext,
     ProjectPath, RunContext, TargetDescription, TargetSpec, settings_schema,
 };
 
@@ -79,6 +80,10 @@ impl BuildTarget for ArchiveTarget {
         context: &dyn PlanContext,
     ) -> Result<Plan, Vec<Diagnostic>> {
         Contents::read(target, context).map(|contents| plan::plan(&contents))
+    }
+
+    fn advice(&self) -> Vec<Advice> {
+        advice::advice()
     }
 
     fn run(

@@ -4,6 +4,7 @@
 //! See [`CargoTarget`] for the target kind and [`create_cargo_build_target`] for a target made by
 //! a program.
 
+mod advice;
 mod build;
 mod configuration;
 mod detect;
@@ -24,7 +25,7 @@ mod workspace;
 use semver::Version;
 use serde::de::DeserializeOwned;
 use synth_core::{
-    BuildTarget, Concern, Detection, Diagnostic, Native, NativeOutcome, PathError, Plan,
+    Advice, BuildTarget, Concern, Detection, Diagnostic, Native, NativeOutcome, PathError, Plan,
     PlanContext, ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec,
     settings_schema,
 };
@@ -96,6 +97,10 @@ impl BuildTarget for CargoTarget {
     ) -> Result<Plan, Vec<Diagnostic>> {
         let project = Project::read(target, context)?;
         plan::plan(target, &project, context).map_err(|problem| vec![problem])
+    }
+
+    fn advice(&self) -> Vec<Advice> {
+        advice::advice()
     }
 
     fn run(

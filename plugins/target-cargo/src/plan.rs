@@ -3,7 +3,7 @@
 use serde_json::json;
 use synth_core::{
     Action, Diagnostic, InlineFile, InputSource, Jobserver, Native, Phase, Plan, PlanContext,
-    ProjectPath, TargetSpec,
+    ProjectPath, Retry, TargetSpec,
 };
 
 use crate::invocation::{Invocation, SOURCE, VENDOR, WRAPPER, WRAPPER_TEXT};
@@ -169,7 +169,7 @@ impl Steps<'_> {
             }
         }
         if !offline {
-            action = action.with_network();
+            action = action.with_network().retry(Retry::of_network());
         }
         self.with_tools(action)
     }

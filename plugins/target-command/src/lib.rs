@@ -4,6 +4,7 @@
 //! See [`CommandTarget`] for the target kind and [`create_command_build_target`] for a target made
 //! by a program.
 
+mod advice;
 mod effects;
 mod patterns;
 mod plan;
@@ -14,7 +15,7 @@ mod settings;
 
 use semver::Version;
 use synth_core::{
-    BuildTarget, Concern, Diagnostic, Native, NativeOutcome, PathError, Plan, PlanContext,
+    Advice, BuildTarget, Concern, Diagnostic, Native, NativeOutcome, PathError, Plan, PlanContext,
     ProjectPath, Requirement, RunContext, TargetDescription, TargetSpec, settings_schema,
 };
 
@@ -86,6 +87,10 @@ impl BuildTarget for CommandTarget {
             Some(recipe) => plan::plan(target, &recipe, context),
             None => Err(reading.problems),
         }
+    }
+
+    fn advice(&self) -> Vec<Advice> {
+        advice::advice()
     }
 
     fn run(

@@ -339,6 +339,7 @@ fn show(
         let mut shown = target.clone();
         if global.quiet {
             shown.diagnostics.retain(Diagnostic::is_error);
+            shown.actions.retain(|action| !action.flaky);
         }
         table::show_target(&shown, root);
         if global.verbose {

@@ -168,6 +168,20 @@ impl Observer for Progress {
             } => {
                 self.message(target, action, message);
             }
+            Event::ActionRetried {
+                target,
+                description,
+                attempt,
+                attempts,
+                reason,
+                delay,
+                ..
+            } => self.say(&format!(
+                "{:>10} {target}: {description}: attempt {attempt} of {attempts} failed ({reason}); \
+                 again in {}",
+                "retry",
+                duration(*delay)
+            )),
             Event::ActionFinished {
                 target,
                 action,

@@ -93,11 +93,14 @@ pub(crate) fn summary(report: &BuildReport) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Everything that a target has to say: diagnostics, and of failed actions their last lines and
-/// their logs.
+/// Everything that a target has to say: diagnostics, of failed actions their last lines, commands
+/// and logs, and which succeeded only when they were tried again.
 pub(crate) fn show_target(target: &TargetReport, root: &Path) {
     diagnostics::show(&target.diagnostics, Some(root));
     for action in &target.actions {
+        if action.flaky {
+            show_flaky(&target.name, action);
+        }
         if action.status != ActionStatus::Failed {
             continue;
         }
@@ -111,10 +114,31 @@ pub(crate) fn show_target(target: &TargetReport, root: &Path) {
                 crate::render::tell(&format!("  | {line}"));
             }
         }
-        if let Some(log) = &action.log {
-            crate::render::tell(&format!("  log: {log}\n"));
+        crate::render::tell(&format!("  action: {} ({})", action.id, action.phase));
+        if let Some(command) = &action.command {
+            crate::render::tell(&format!("  command: {command}"));
         }
+        if let Some(log) = &action.log {
+            crate::render::tell(&format!("  log: {log}"));
+        }
+        crate::render::tell("");
     }
+}
+
+/// That an action has succeeded only when it was tried again, and what kept it from that before.
+fn show_flaky(target: &str, action: &ActionReport) {
+    let attempts = action.attempts.unwrap_or_default();
+    let reasons: Vec<&str> = action
+        .retries
+        .iter()
+        .map(|retry| retry.reason.as_str())
+        .collect();
+    crate::render::tell(&format!(
+        "{:>10} {target}: {} passed at attempt {attempts} only ({})",
+        "flaky",
+        action.description,
+        reasons.join("; ")
+    ));
 }
 
 pub(crate) fn status(status: TargetStatus) -> &'static str {

@@ -13,9 +13,10 @@ use super::{
     TargetQuestion, host_method, method, reply, written,
 };
 use crate::{
-    BuildTarget, Concern, Detection, Diagnostic, Effect, EffectRequest, INTERFACE_VERSION, Message,
-    MessageError, Native, NativeOutcome, Plan, PlanContext, Presence, Process, ProjectPath,
-    Receipt, Requirement, RunContext, SourceFiles, TargetDescription, TargetSpec, ToolRequest,
+    Advice, BuildTarget, Concern, Detection, Diagnostic, Effect, EffectRequest, INTERFACE_VERSION,
+    Message, MessageError, Native, NativeOutcome, Plan, PlanContext, Presence, Process,
+    ProjectPath, Receipt, Requirement, RunContext, SourceFiles, TargetDescription, TargetSpec,
+    ToolRequest,
 };
 
 /// The way to a plugin.
@@ -386,6 +387,12 @@ impl<C: Channel> BuildTarget for RemoteTarget<C> {
         let answer: Result<Outcome<NativeOutcome>, Diagnostic> =
             self.question(method::RUN, &request, &HostSide::Run(context), None);
         answer.map_err(|problem| vec![problem])?.into()
+    }
+
+    fn advice(&self) -> Vec<Advice> {
+        // What has failed is told without it.
+        self.put(method::ADVICE, &(), &HostSide::Nothing, Some(Vec::new()))
+            .unwrap_or_default()
     }
 
     fn check_effect(

@@ -53,6 +53,8 @@ pub mod method {
     /// A [`RunRequest`](super::RunRequest) to an [`Outcome`](super::Outcome) with a
     /// [`NativeOutcome`](crate::NativeOutcome).
     pub const RUN: &str = "run";
+    /// `null` to a list of [`Advice`](crate::Advice). Who does not know it has none.
+    pub const ADVICE: &str = "advice";
     /// An [`EffectRequest`](crate::EffectRequest) to an [`Outcome`](super::Outcome) with a
     /// [`Presence`](crate::Presence). Who does not know it can't tell.
     pub const CHECK_EFFECT: &str = "check_effect";

@@ -85,6 +85,7 @@ fn called(
             let context = RunHost::of_action(host, &request);
             Outcome::from(target.run(&request.action, &context))
         }),
+        method::ADVICE => reply(request, |()| target.advice()),
         method::CHECK_EFFECT => reply(request, |request: EffectRequest| {
             let context = RunHost::of_effect(host, &request);
             Outcome::from(target.check_effect(&request.effect, &context))

@@ -139,7 +139,26 @@ fn action_block(action: &Action, lines: &mut Lines) {
         lines.add("  ", format!("timeout {seconds} s"));
     }
     if action.retry != Retry::default() {
-        lines.add("  ", format!("attempts {}", action.retry.attempts));
+        lines.add("  ", retry(&action.retry));
+    }
+}
+
+fn retry(retry: &Retry) -> String {
+    let Retry {
+        attempts,
+        network,
+        exit_codes,
+        patterns,
+        timeouts,
+    } = retry;
+    let mut parts = Vec::new();
+    parts.extend(network.then(|| "trouble of the network".to_owned()));
+    parts.extend(exit_codes.iter().map(|code| format!("exit code {code}")));
+    parts.extend(patterns.iter().map(|pattern| format!("`{pattern}`")));
+    parts.extend(timeouts.then(|| "time-outs".to_owned()));
+    match parts.is_empty() {
+        true => format!("attempts {attempts}"),
+        false => format!("attempts {attempts} for {}", parts.join(", ")),
     }
 }
 

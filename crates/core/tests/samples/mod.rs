@@ -10,12 +10,12 @@ use synth_core::protocol::{
     TargetAnswer, TargetQuestion, host_method,
 };
 use synth_core::{
-    Action, ArtifactRule, Concern, DetectedSetting, Detection, Diagnostic, Digest,
+    Action, Advice, ArtifactRule, Concern, DetectedSetting, Detection, Diagnostic, Digest,
     DirectoryPublish, Effect, EffectPhase, EffectProcesses, EffectRequest, Exec, FileKind,
     HOST_TRIPLE, InlineFile, InputSource, KindDescription, Manifest, Native, NativeOutcome,
     Network, Phase, Plan, PlanError, Presence, Process, ProcessOutcome, ProjectPath, Receipt,
-    Requirement, Resources, Retry, SettingAlias, SourceFiles, TargetDescription, TargetSpec, Tool,
-    ToolError, ToolRequest,
+    Requirement, Resources, Retry, RetrySettings, SettingAlias, SourceFiles, TargetDescription,
+    TargetSpec, Thousandths, Tool, ToolError, ToolRequest,
 };
 
 use super::Released;
@@ -44,6 +44,12 @@ pub(super) fn all() -> Vec<Released> {
             Answer::Done(Outcome::Success(plan))
         }),
         Released::new("effects.target", publishing_target()),
+        Released::new("retries.plan.answer", {
+            let plan = Plan::default().action(retried());
+            Answer::Done(Outcome::Success(plan))
+        }),
+        Released::new("retries.target", retried_target()),
+        Released::new("advice.answer", Answer::Done(advice())),
         Released::new("effect.request", effect_request()),
         Released::new(
             "check_effect.answers",
@@ -213,6 +219,43 @@ fn publishing_target() -> TargetSpec {
     }
 }
 
+fn retried_target() -> TargetSpec {
+    let retry = RetrySettings {
+        attempts: Some(5),
+        initial_delay_seconds: Some(Thousandths::new(500)),
+        maximum_delay_seconds: Some(Thousandths::new(30_000)),
+        multiplier: Some(Thousandths::new(1_500)),
+        jitter: Some(Thousandths::new(0)),
+        exit_codes: vec![75],
+        patterns: vec!["connection lost".into()],
+        timeouts: Some(true),
+    };
+    TargetSpec {
+        retry: Some(retry),
+        ..target()
+    }
+}
+
+fn retried() -> Action {
+    let mut retry = Retry::of_network().exit_code(75).pattern("E50[0-9]");
+    retry.timeouts = true;
+    let fetch = Native::new("fetch");
+    Action::new("fetch", Phase::Install, "fetch it", fetch).retry(retry)
+}
+
+fn advice() -> Vec<Advice> {
+    let of = |network| {
+        Advice::new("greet.lost", "lost (.*)", "`$1` was lost")
+            .help("look for `$1`")
+            .network(network)
+    };
+    vec![
+        of(Network::None),
+        of(Network::Allowed).help("or do without it"),
+        Advice::new("greet.busy", "", "there are too many").exit_code(75),
+    ]
+}
+
 /// One of each kind, with every field.
 fn effects() -> Vec<Effect> {
     let processes = EffectProcesses {
@@ -231,7 +274,7 @@ fn effects() -> Vec<Effect> {
             tools: vec![tool()],
             network: Network::Allowed,
             timeout_seconds: Some(60),
-            retry: Retry { attempts: 3 },
+            retry: Retry::attempts(3),
             ..Effect::new("upload", EffectPhase::Publish, "upload it", processes)
         },
         Effect::new("directory", EffectPhase::Publish, "put it there", directory),
@@ -345,7 +388,7 @@ fn plan() -> Plan {
         memory_bytes: 1 << 30,
         ..Resources::default()
     };
-    pack.retry = Retry { attempts: 3 };
+    pack.retry = Retry::attempts(3);
     let mut plan = Plan::default()
         .action(compile)
         .action(pack)

@@ -6,6 +6,7 @@ mod normalize;
 mod paths;
 mod plugins;
 mod publish_paths;
+mod retry;
 mod sandbox;
 mod schema;
 mod selection;
@@ -17,7 +18,7 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use synth_core::{Diagnostic, Place, ProjectPath, TargetSpec};
+use synth_core::{Diagnostic, Place, ProjectPath, RetrySettings, TargetSpec};
 
 pub(crate) use plugins::{Choice, PluginConfig, PluginRequest};
 pub use sandbox::SandboxConfig;
@@ -47,6 +48,8 @@ pub struct Pipeline {
     pub failure_strategy: FailureStrategy,
     /// How actions are kept to what they declare.
     pub sandbox: SandboxConfig,
+    /// Which failures are tried again; a target's own settings go before.
+    pub retry: RetrySettings,
     /// The targets, in the file's order.
     pub targets: Vec<TargetSpec>,
     /// The directory that all paths are relative to: that of synth.toml, absolute.
@@ -262,6 +265,7 @@ impl Pipeline {
             parallel_execution: table.parallel_execution.unwrap_or(true),
             failure_strategy: table.failure_strategy.unwrap_or_default(),
             sandbox: sandbox::read(&document, table.sandbox.as_ref(), &mut problems),
+            retry: retry::read(&document, table.retry.as_ref(), &mut problems),
             targets,
             root,
             warnings: Vec::new(),
@@ -309,6 +313,7 @@ impl Pipeline {
             parallel_execution: true,
             failure_strategy: FailureStrategy::default(),
             sandbox: SandboxConfig::default(),
+            retry: RetrySettings::default(),
             output_paths: output_paths(&targets),
             every_target: Vec::new(),
             default_paths: Vec::new(),
@@ -357,6 +362,15 @@ impl Pipeline {
     #[must_use]
     pub fn target(&self, name: &str) -> Option<&TargetSpec> {
         self.targets.iter().find(|target| target.name == name)
+    }
+
+    /// What is said of retries of a target's actions.
+    #[must_use]
+    pub fn retry_of(&self, target: &TargetSpec) -> RetrySettings {
+        match &target.retry {
+            Some(own) => own.over(&self.retry),
+            None => self.retry.clone(),
+        }
     }
 
     /// Puts a diagnostic of a target at its place in the configuration file.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use synth_core::{DirectoryPublish, TargetDescription};
+use synth_core::{DirectoryPublish, RetrySettings, TargetDescription};
 
 use super::plugins;
 use crate::Registry;
@@ -73,6 +73,8 @@ pub(crate) struct PipelineTable {
     pub(crate) failure_strategy: Option<FailureStrategy>,
     /// How actions are kept to what they declare.
     pub(crate) sandbox: Option<SandboxSetting>,
+    /// Which failures are tried again, and when: of actions whose failures pass by themselves.
+    pub(crate) retry: Option<RetrySettings>,
     /// Who is told how the build ended.
     pub(crate) notifications: NotificationsTable,
     /// Directories with plugins, relative to synth.toml.
@@ -173,10 +175,13 @@ pub(crate) struct TargetTable {
     pub(crate) needs: Vec<String>,
     /// The directory of releases that `synth publish` puts the outputs into.
     pub(crate) publish: Option<DirectoryPublish>,
+    /// Which failures of the target's actions are tried again, and when; goes before the
+    /// pipeline's own.
+    pub(crate) retry: Option<RetrySettings>,
 }
 
 /// The names of the keys that every target has.
-pub(crate) const COMMON_KEYS: [&str; 7] = [
+pub(crate) const COMMON_KEYS: [&str; 8] = [
     "type",
     "source_path",
     "output_path",
@@ -184,6 +189,7 @@ pub(crate) const COMMON_KEYS: [&str; 7] = [
     "environment",
     "needs",
     "publish",
+    "retry",
 ];
 
 /// Other spellings of the common keys, as codomyrmex's `build_synthesis` has them.

@@ -166,10 +166,20 @@ fn target_spec(
         // One of another shape is reported when the shape is checked.
         let publish = settings.get("publish").cloned();
         target.publish = publish.and_then(|publish| serde_json::from_value(publish).ok());
+        let retry = settings.get("retry").cloned();
+        target.retry = retry.and_then(|retry| serde_json::from_value(retry).ok());
         target.settings = settings
             .into_iter()
             .filter(|(key, _)| !COMMON_KEYS.contains(&key.as_str()))
             .collect();
+    }
+    if let (Some(retry), Some(node)) = (&target.retry, node.get("retry")) {
+        let of_target = format!("target `{name}`");
+        let wrong = super::retry::problems(document, node, retry, &of_target);
+        problems.extend(wrong.into_iter().map(|mut problem| {
+            problem.target = Some(name.to_owned());
+            problem
+        }));
     }
     target
 }

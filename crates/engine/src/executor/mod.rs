@@ -90,7 +90,7 @@ pub(crate) fn log_tail(log: &Path, most_bytes: u64) -> String {
 }
 
 /// The last bytes of what was written to a log after `start`, as text.
-fn log_tail_from(log: &Path, start: u64, most_bytes: u64) -> String {
+pub(crate) fn log_tail_from(log: &Path, start: u64, most_bytes: u64) -> String {
     let read = || {
         let mut file = File::open(log)?;
         let length = file.metadata()?.len();

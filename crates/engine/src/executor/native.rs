@@ -14,6 +14,7 @@ use super::environment::{Directories, environment, passed_on};
 use super::line_log::LineLog;
 use super::process::{Command, End};
 use super::{Ended, Execution, Meter, local, log_limit};
+use crate::failure;
 use crate::jobserver::Share;
 use crate::kind::Kind;
 use crate::sandbox::Sandbox;
@@ -180,6 +181,10 @@ impl RunContext for Context {
         let finished =
             finished.map_err(|error| local::not_started(&self.action, &command.program, &error))?;
         self.meter.process(&finished);
+        if finished.end != End::Exited(0) {
+            let line = failure::of_process(&command.program, &command.arguments);
+            self.meter.failed(line);
+        }
         let exit_code = match finished.end {
             End::Exited(code) => Some(code),
             End::Signalled(_) => None,

@@ -24,7 +24,11 @@ pub(crate) struct Usage {
 
 /// Adds up what an execution uses, as its processes end.
 #[derive(Debug, Default)]
-pub(crate) struct Meter(Mutex<Option<Usage>>);
+pub(crate) struct Meter {
+    used: Mutex<Option<Usage>>,
+    /// The command of the last process that failed.
+    failed: Mutex<Option<String>>,
+}
 
 impl Meter {
     /// A process has ended.
@@ -53,7 +57,7 @@ impl Meter {
     }
 
     fn add(&self, used: Usage) {
-        let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = sum.get_or_insert_default();
         sum.cpu += used.cpu;
         sum.wall += used.wall;
@@ -65,7 +69,19 @@ impl Meter {
 
     /// What was used so far; none when nothing has run.
     pub(crate) fn usage(&self) -> Option<Usage> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A process with this command has failed.
+    pub(super) fn failed(&self, command: String) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        *failed = Some(command);
+    }
+
+    /// The command of the last process that failed.
+    pub(crate) fn failed_command(&self) -> Option<String> {
+        let failed = self.failed.lock();
+        failed.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

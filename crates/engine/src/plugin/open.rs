@@ -329,6 +329,7 @@ fn during(method: &str) -> &'static str {
         method::REQUIREMENTS => "while it told what it needs",
         method::PLAN | method::PREPARE => "while it planned",
         method::RUN => "while it ran",
+        method::ADVICE => "while it told what to do about a failure",
         method::CLEAN => "while it told what to remove",
         _ => "while it looked for targets",
     }

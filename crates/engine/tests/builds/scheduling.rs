@@ -110,13 +110,46 @@ fn an_action_that_may_be_retried_is() {
     for (attempts, expected) in [(1, TargetStatus::Failed), (2, TargetStatus::Built)] {
         let workspace = Workspace::new(&config(attempts));
         let count = workspace.directory.path().join("count");
-        let text = format!("environment = {{ COUNT = '{}' }}\n", count.display());
+        let text = format!(
+            "environment = {{ COUNT = '{}' }}\nretry = {{ initial_delay_seconds = 0 }}\n",
+            count.display()
+        );
         workspace.write("project/synth.toml", &(config(attempts) + &text));
         assert_eq!(
             statuses(&workspace.build()),
             [("a", expected)],
             "{attempts} attempts"
         );
+    }
+}
+
+#[test]
+fn a_build_that_waits_for_another_attempt_can_be_cancelled() {
+    let config = pipeline(
+        "retry = { initial_delay_seconds = 3600, maximum_delay_seconds = 3600 }",
+        &["a | | exit 7"],
+    );
+    let workspace = Workspace::new(&(config + "attempts = 2\n"));
+    let cancel = CancellationToken::new();
+    let report = workspace.build_with(BuildOptions {
+        cancel: cancel.clone(),
+        observer: Arc::new(CancelOnRetry(cancel)),
+        ..BuildOptions::default()
+    });
+    assert_eq!(statuses(&report), [("a", TargetStatus::Cancelled)]);
+    let action = &report.targets[0].actions[0];
+    assert_eq!((action.attempts, action.flaky), (Some(1), false));
+    assert_eq!(action.retries[0].reason, "exit code 7");
+}
+
+/// Cancels the build as soon as it waits for another attempt.
+struct CancelOnRetry(CancellationToken);
+
+impl Observer for CancelOnRetry {
+    fn notify(&self, event: &Event) {
+        if matches!(event, Event::ActionRetried { .. }) {
+            self.0.cancel();
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Choosing versions and installing them: the actions that use the network. They depend on
 //! requirements alone, never on the sources.
 
-use synth_core::{Action, InputSource, Native, Phase};
+use synth_core::{Action, InputSource, Native, Phase, Retry};
 
 use super::scripts::with_scripts;
 use super::{Planner, inline, lines};
@@ -123,7 +123,8 @@ impl Planner<'_> {
         let description = format!("choose versions for the {name} environment");
         let mut action = Action::new(format!("resolve-{name}"), Phase::Resolve, description, exec)
             .output_file("lock", "lock.txt")
-            .with_network();
+            .with_network()
+            .retry(Retry::of_network());
         if !constraints.is_empty() {
             action = action.input("constraints.txt", inline(constraints.to_owned()));
         }
@@ -150,7 +151,8 @@ impl Planner<'_> {
         let mut action = Action::new(format!("install-{name}"), Phase::Install, description, exec)
             .input_from("lock.txt", format!("resolve-{name}"), "lock")
             .output_directory("env", "env")
-            .with_network();
+            .with_network()
+            .retry(Retry::of_network());
         if let Some(text) = &self.uv_configuration {
             action = action.input("uv.toml", inline(text.clone()));
         }
@@ -169,7 +171,8 @@ impl Planner<'_> {
         )
         .output_directory("installer", "installer")
         .tool(self.python.clone())
-        .with_network();
+        .with_network()
+        .retry(Retry::of_network());
         with_scripts(action, &["install.py", "installer.py", "relocate.py"])
     }
 
