@@ -1,15 +1,16 @@
 //! A target's part of the report, made when it has ended: how, what it has to say, what it left.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use synth_core::{Artifact, Diagnostic, ProjectPath};
 
-use crate::action_graph::{ActionState, TargetState};
-use crate::config::Pipeline;
+use crate::action_graph::{ActionGraph, ActionState, TargetState};
+use crate::config::{FailureStrategy, Pipeline};
 use crate::patterns::PathPatterns;
-use crate::report::{ActionReport, TargetReport, TargetStatus};
-use crate::schedule::{Finished, PlannedTarget, action_status, attributes};
+use crate::report::{ActionReport, ActionStatus, OutputsState, TargetReport, TargetStatus};
+use crate::schedule::{ActionRecord, Finished, PlannedTarget, Workshop};
 use crate::tree::{Tree, TreeEntry};
 
 /// How many of a failed action's last lines a report holds.
@@ -22,6 +23,7 @@ pub(crate) fn milliseconds(duration: Duration) -> u64 {
 pub(crate) fn target_report(
     pipeline: &Pipeline,
     planned: &PlannedTarget,
+    workshop: &Workshop,
     finished: &Finished<'_>,
 ) -> TargetReport {
     let name = &planned.spec.name;
@@ -50,12 +52,17 @@ pub(crate) fn target_report(
             exit_code: record.exit_code,
             log: log.map(|log| relative(log, &pipeline.root)),
             last_lines: log.filter(|_| failed).map(last_lines).unwrap_or_default(),
+            kept: workshop
+                .kept
+                .as_ref()
+                .filter(|_| failed)
+                .and_then(|kept| kept.of(name, &node.action.id)),
         });
     }
     diagnostics.extend(planned.plan.warnings.iter().cloned());
     diagnostics.extend(planned.problems.iter().cloned());
     diagnostics.sort_by_key(|diagnostic| !diagnostic.is_error());
-    let status = status(finished, &diagnostics);
+    let status = status(pipeline, finished, &diagnostics);
     let artifacts = match &finished.record.tree {
         Some(tree) if status.is_success() => artifacts(planned, tree, finished),
         _ => Vec::new(),
@@ -64,6 +71,11 @@ pub(crate) fn target_report(
         name: name.clone(),
         kind: planned.spec.kind.clone(),
         status,
+        failure_allowed: finished.failure_allowed,
+        outputs: match status.is_success() {
+            true => OutputsState::Current,
+            false => workshop.outputs.of_earlier_builds(&planned.spec),
+        },
         duration_ms: milliseconds(finished.record.duration),
         actions,
         reasons: finished.record.reasons.clone(),
@@ -72,7 +84,11 @@ pub(crate) fn target_report(
     }
 }
 
-fn status(finished: &Finished<'_>, diagnostics: &[Diagnostic]) -> TargetStatus {
+fn status(
+    pipeline: &Pipeline,
+    finished: &Finished<'_>,
+    diagnostics: &[Diagnostic],
+) -> TargetStatus {
     let states: Vec<ActionState> = finished
         .graph
         .actions_of(finished.index)
@@ -85,7 +101,11 @@ fn status(finished: &Finished<'_>, diagnostics: &[Diagnostic]) -> TargetStatus {
     } else if finished.graph.target_state(finished.index) == TargetState::Failed {
         TargetStatus::Skipped
     } else if !finished.record.committed {
-        TargetStatus::Cancelled
+        let rolls_back = pipeline.failure_strategy == FailureStrategy::Rollback;
+        match &finished.record.tree {
+            Some(_) if rolls_back => TargetStatus::RolledBack,
+            _ => TargetStatus::Cancelled,
+        }
     } else if states.contains(&ActionState::Executed) {
         TargetStatus::Built
     } else if finished.record.written {
@@ -93,6 +113,35 @@ fn status(finished: &Finished<'_>, diagnostics: &[Diagnostic]) -> TargetStatus {
     } else {
         TargetStatus::UpToDate
     }
+}
+
+pub(crate) fn action_status(state: ActionState) -> ActionStatus {
+    match state {
+        ActionState::Executed => ActionStatus::Executed,
+        ActionState::Cached => ActionStatus::Cached,
+        ActionState::Failed => ActionStatus::Failed,
+        ActionState::Skipped => ActionStatus::Skipped,
+        ActionState::Waiting | ActionState::Running | ActionState::Cancelled => {
+            ActionStatus::Cancelled
+        }
+    }
+}
+
+/// Attributes of the artifacts of one kind, gathered from a target's actions.
+pub(crate) fn attributes(
+    target: usize,
+    graph: &ActionGraph,
+    actions: &[ActionRecord],
+    artifact_kind: &str,
+) -> BTreeMap<String, String> {
+    graph
+        .actions_of(target)
+        .iter()
+        .filter_map(|index| actions[*index].result.as_ref())
+        .filter_map(|result| result.outcome.attributes.get(artifact_kind))
+        .flatten()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 fn artifacts(planned: &PlannedTarget, tree: &Tree, finished: &Finished<'_>) -> Vec<Artifact> {

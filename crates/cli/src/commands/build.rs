@@ -6,8 +6,8 @@ use std::sync::Arc;
 use synth_core::{Diagnostic, EffectPhase};
 use synth_engine::plugin::LOCK_FILE_NAME;
 use synth_engine::{
-    BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, Loaded, Pipeline,
-    SandboxMode,
+    BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, EffectsReport, Loaded,
+    Pipeline, SandboxMode, Transaction,
 };
 
 use super::signals::Signals;
@@ -87,9 +87,16 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
                 .help(help),
         ]);
     }
-    let built = runtime.block_on(build(arguments, &loaded, earlier, amount))?;
+    // Its outputs stay when its effects have come about, and nobody else builds meanwhile.
+    let transaction = (!phases(arguments).is_empty()).then(Arc::<Transaction>::default);
+    let how = How {
+        earlier,
+        amount,
+        transaction: transaction.clone(),
+    };
+    let built = runtime.block_on(build(arguments, &loaded, how))?;
     drop(runtime);
-    conclude(global, arguments, &loaded, built)
+    conclude(global, arguments, &loaded, built, transaction.as_deref())
 }
 
 /// What is to be done to the world after the build.
@@ -105,8 +112,21 @@ struct Built {
     signal: Option<u8>,
 }
 
+/// What a build rests on beside its arguments.
+struct How {
+    earlier: Option<Earlier>,
+    amount: Amount,
+    transaction: Option<Arc<Transaction>>,
+}
+
 /// Applies the effects of a build that succeeded, and reports.
-fn conclude(global: &Global, arguments: &BuildArguments, loaded: &Loaded, built: Built) -> Outcome {
+fn conclude(
+    global: &Global,
+    arguments: &BuildArguments,
+    loaded: &Loaded,
+    built: Built,
+    transaction: Option<&Transaction>,
+) -> Outcome {
     let root = &loaded.pipeline.root;
     let Some(mut report) = built.report else {
         return Ok(built.signal.unwrap_or(exit::FAILED));
@@ -115,7 +135,7 @@ fn conclude(global: &Global, arguments: &BuildArguments, loaded: &Loaded, built:
     let mut effects = None;
     let mut signal = built.signal;
     if report.success && signal.is_none() && !phases.is_empty() {
-        match effects::apply(global, loaded, &phases, arguments.yes) {
+        match effects::apply(global, loaded, &phases, arguments.yes, transaction) {
             Ok((applied, ended_by)) => {
                 signal = ended_by;
                 report.success = applied.success;
@@ -128,6 +148,9 @@ fn conclude(global: &Global, arguments: &BuildArguments, loaded: &Loaded, built:
                 report.diagnostics.extend(problems);
             }
         }
+    }
+    if let Some(transaction) = transaction {
+        end(transaction, loaded, &mut report, effects.as_ref(), signal);
     }
     if let Some(effects) = &effects
         && arguments.format == ReportFormat::Json
@@ -143,9 +166,44 @@ fn conclude(global: &Global, arguments: &BuildArguments, loaded: &Loaded, built:
     let code = || match (&effects, report.success) {
         (_, true) => exit::SUCCESS,
         (Some(effects), false) => effects::code(effects),
-        (None, false) => exit::of_failures(report.all_diagnostics()),
+        (None, false) => exit::of_failures(problems_that_count(&report)),
     };
     Ok(signal.unwrap_or_else(code))
+}
+
+/// What a build that failed has to say, without what is said of failures that are allowed.
+fn problems_that_count(report: &BuildReport) -> impl Iterator<Item = &Diagnostic> {
+    let counted = report
+        .targets
+        .iter()
+        .filter(|target| !target.failure_allowed);
+    let of_targets = counted.flat_map(|target| &target.diagnostics);
+    report.diagnostics.iter().chain(of_targets)
+}
+
+/// Keeps what a build has put in place, or takes it back, as its effects have ended. While they are
+/// unfinished neither: that is for `synth recover` to decide.
+fn end(
+    transaction: &Transaction,
+    loaded: &Loaded,
+    report: &mut BuildReport,
+    effects: Option<&EffectsReport>,
+    signal: Option<u8>,
+) {
+    let is_open = effects.is_some_and(|effects| effects.unfinished);
+    let has_come_about = match effects {
+        Some(effects) => effects.success,
+        None => report.success && signal.is_none(),
+    };
+    if is_open {
+        return;
+    }
+    if !has_come_about {
+        return transaction.take_back(&loaded.pipeline, report);
+    }
+    if let Err(problem) = transaction.keep() {
+        report.diagnostics.push(problem);
+    }
 }
 
 /// The targets that changes since a revision can reach.
@@ -241,8 +299,7 @@ fn sandbox_mode(argument: SandboxArgument) -> SandboxMode {
 async fn build(
     arguments: &BuildArguments,
     loaded: &Loaded,
-    earlier: Option<Earlier>,
-    amount: Amount,
+    how: How,
 ) -> Result<Built, Vec<Diagnostic>> {
     let Loaded {
         pipeline,
@@ -251,7 +308,7 @@ async fn build(
         ..
     } = loaded;
     let (cancel, kill) = (CancellationToken::new(), CancellationToken::new());
-    let progress = Arc::new(Progress::new(amount));
+    let progress = Arc::new(Progress::new(how.amount));
     let teller = Arc::clone(&progress);
     let signals = Signals::listen(cancel.clone(), kill.clone(), move |text| teller.say(text))
         .map_err(|error| {
@@ -273,7 +330,9 @@ async fn build(
         cancel: cancel.clone(),
         kill,
         observer: progress,
-        earlier: earlier.map(Arc::new),
+        keep_failed: arguments.keep_temp,
+        transaction: how.transaction,
+        earlier: how.earlier.map(Arc::new),
         watched: watched.clone(),
         ..BuildOptions::default()
     };

@@ -20,7 +20,7 @@ pub enum FailureStrategy {
     StopAll,
     /// Everything that doesn't depend on the failure is still built.
     Continue,
-    /// As `stop_all`, and no target's outputs are replaced unless all targets succeed.
+    /// As `stop_all`, and all outputs, and effects, are as they were before.
     Rollback,
 }
 
@@ -173,10 +173,12 @@ pub(crate) struct TargetTable {
     pub(crate) needs: Vec<String>,
     /// The directory of releases that `synth publish` puts the outputs into.
     pub(crate) publish: Option<DirectoryPublish>,
+    /// Whether the build succeeds when this target fails. What needs it is not built then.
+    pub(crate) allow_failure: bool,
 }
 
 /// The names of the keys that every target has.
-pub(crate) const COMMON_KEYS: [&str; 7] = [
+pub(crate) const COMMON_KEYS: [&str; 8] = [
     "type",
     "source_path",
     "output_path",
@@ -184,6 +186,7 @@ pub(crate) const COMMON_KEYS: [&str; 7] = [
     "environment",
     "needs",
     "publish",
+    "allow_failure",
 ];
 
 /// Other spellings of the common keys, as codomyrmex's `build_synthesis` has them.

@@ -4,6 +4,7 @@
 mod context;
 mod directory;
 pub(crate) mod journal;
+mod left_out;
 mod order;
 pub(crate) mod proved;
 mod publish;

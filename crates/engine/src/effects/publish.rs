@@ -12,6 +12,7 @@ use synth_core::{Concern, Diagnostic, EffectPhase, TargetSpec};
 use tokio::runtime::Handle;
 
 use super::journal::{self, Journal};
+use super::left_out::leave_out;
 use super::order::{Waiting, ordered};
 use super::proved::{self, Proved};
 use super::record::{EffectState, Entry, Exported, JOURNAL_VERSION, Opened, Standing, Story};
@@ -25,6 +26,7 @@ use crate::digest::digest_bytes;
 use crate::event::Observer;
 use crate::executor::Stop;
 use crate::state::{State, WorkspaceLock};
+use crate::transaction::{TakesOver, Transaction, settle};
 
 /// How effects are carried out.
 pub struct EffectOptions<'a> {
@@ -32,6 +34,8 @@ pub struct EffectOptions<'a> {
     pub runtime: Handle,
     /// How it is stopped.
     pub stop: Stop,
+    /// The build that it follows, which holds the workspace; none when it is by itself.
+    pub transaction: Option<&'a Transaction>,
     /// Is told when another build holds the workspace.
     pub observer: Arc<dyn Observer>,
     /// Is told what is done with which effect (`site: upload`), and what that does.
@@ -139,7 +143,8 @@ pub fn planned_effects(
     phases: &[EffectPhase],
 ) -> Result<Vec<EffectReport>, Vec<Diagnostic>> {
     let state = open_state(&pipeline.root).map_err(crate::BuildError::into_diagnostics)?;
-    let opened = gather(pipeline, &state, phases, String::new())?;
+    let (pipeline, _) = leave_out(pipeline, &state);
+    let opened = gather(&pipeline, &state, phases, String::new())?;
     let pending = |entry: &Entry| reported(entry, &Standing::Pending);
     Ok(opened.effects.iter().map(pending).collect())
 }
@@ -156,23 +161,31 @@ pub fn publish(
     options: &EffectOptions<'_>,
 ) -> Result<EffectsReport, Vec<Diagnostic>> {
     let root = &pipeline.root;
-    let (state, _lock) = begin(root, options)?;
+    let (state, _lock, told) = begin(root, options)?;
     refuse_unfinished(root)?;
     let build = build_name();
-    let opened = gather(pipeline, &state, phases, build.clone())?;
+    let (pipeline, mut notes) = leave_out(pipeline, &state);
+    notes.extend(told);
+    let opened = gather(&pipeline, &state, phases, build.clone())?;
     if opened.effects.is_empty() {
         return Ok(EffectsReport {
             build: String::new(),
             success: true,
             unfinished: false,
             effects: Vec::new(),
-            diagnostics: Vec::new(),
+            diagnostics: notes,
         });
     }
     confirm(&opened, options)?;
     let worker = worker(root, &state, registry, options, opened.clone())?;
     let staged = stage(root, &worker.stage, &opened);
-    let begun = staged.and_then(|()| Journal::begin(root, opened));
+    let noted = staged.and_then(|()| {
+        let begun = options
+            .transaction
+            .map(|build| build.begin_effects(&opened.build));
+        begun.unwrap_or(Ok(()))
+    });
+    let begun = noted.and_then(|()| Journal::begin(root, opened));
     let journal = match begun {
         Ok(journal) => journal,
         Err(problem) => {
@@ -180,7 +193,9 @@ pub fn publish(
             return Err(vec![problem]);
         }
     };
-    Ok(carry_out(journal, worker, apply_all))
+    let mut report = carry_out(journal, worker, apply_all);
+    report.diagnostics.extend(notes);
+    Ok(report)
 }
 
 /// Undoes the effects of a build that ended.
@@ -193,7 +208,7 @@ pub fn rollback(
     build: &str,
     options: &EffectOptions<'_>,
 ) -> Result<EffectsReport, Vec<Diagnostic>> {
-    let (state, _lock) = begin(root, options)?;
+    let (state, _lock, told) = begin(root, options)?;
     refuse_unfinished(root)?;
     let stories = stories(root)?;
     let Some(at) = stories.iter().position(|story| story.opened.build == build) else {
@@ -231,9 +246,11 @@ pub fn rollback(
     if stage(root, &worker.stage, &opened).is_err() {
         let _ = fs::remove_dir_all(&worker.stage);
     }
-    Ok(carry_out(journal, worker, |journal, hand| {
+    let mut report = carry_out(journal, worker, |journal, hand| {
         undo_all(journal, hand, Remaining::Told)
-    }))
+    });
+    report.diagnostics.extend(told);
+    Ok(report)
 }
 
 /// Goes on with what a crash, or an undo that failed, has left; none when there is nothing.
@@ -246,9 +263,15 @@ pub fn recover(
     recovery: Recovery,
     options: &EffectOptions<'_>,
 ) -> Result<Option<EffectsReport>, Vec<Diagnostic>> {
-    let (state, _lock) = begin(root, options)?;
+    let (state, _lock, told) = begin(root, options)?;
     let Some(open) = unfinished(root)? else {
-        return Ok(None);
+        return Ok(told.map(|told| EffectsReport {
+            build: String::new(),
+            success: true,
+            unfinished: false,
+            effects: Vec::new(),
+            diagnostics: vec![told],
+        }));
     };
     let (journal, torn_bytes) = Journal::resume(root, &open.build)?;
     let story = journal.story();
@@ -283,6 +306,8 @@ pub fn recover(
             .diagnostics
             .push(Diagnostic::warning("effect.journal.torn", message));
     }
+    // The outputs of the build that they were for follow its effects.
+    report.diagnostics.extend(settle(root, TakesOver::No)?);
     Ok(Some(report))
 }
 
@@ -313,18 +338,26 @@ fn carry_out(
     EffectsReport::of(journal.story(), ended.diagnostics)
 }
 
-/// Holds the workspace.
+/// Holds the workspace, unless the build that this follows does, and brings one that has died to its
+/// end: what is proven is what was before it. Tells if there was one.
 fn begin(
     root: &Path,
     options: &EffectOptions<'_>,
-) -> Result<(State, WorkspaceLock), Vec<Diagnostic>> {
+) -> Result<(State, Option<WorkspaceLock>, Option<Diagnostic>), Vec<Diagnostic>> {
     let state = open_state(root).map_err(crate::BuildError::into_diagnostics)?;
+    if options
+        .transaction
+        .is_some_and(Transaction::holds_workspace)
+    {
+        return Ok((state, None, None));
+    }
     let lock = options
         .runtime
         .block_on(state.lock(options.observer.as_ref(), &options.stop.cancel))
         .map_err(|error| unusable(&root.join(".synth"), &error).into_diagnostics())?
         .ok_or_else(|| crate::BuildError::Cancelled.into_diagnostics())?;
-    Ok((state, lock))
+    let told = settle(root, TakesOver::No)?;
+    Ok((state, Some(lock), told))
 }
 
 /// All journals, the oldest first.

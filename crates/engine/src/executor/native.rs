@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::confined::Place;
 use super::environment::{Directories, environment, passed_on};
+use super::kept::{Keep, Rerun};
 use super::line_log::LineLog;
 use super::process::{Command, End};
 use super::{Ended, Execution, Meter, local, log_limit};
@@ -40,6 +41,7 @@ pub(crate) async fn run(
         progress: Arc::clone(&execution.progress),
         meter: Arc::clone(&execution.meter),
         jobserver: execution.jobserver.clone(),
+        keep: execution.keep.clone(),
         deadline,
         runtime: Handle::current(),
         interrupted: Cell::new(None),
@@ -65,6 +67,8 @@ struct Context {
     progress: Arc<dyn Fn(&str) + Send + Sync>,
     meter: Arc<Meter>,
     jobserver: Option<Arc<Share>>,
+    /// Is told which processes fail.
+    keep: Option<Keep>,
     deadline: Instant,
     runtime: Handle,
     /// How a process of this action was ended from outside, if one was.
@@ -179,6 +183,21 @@ impl RunContext for Context {
         let finished =
             finished.map_err(|error| local::not_started(&self.action, &command.program, &error))?;
         self.meter.process(&finished);
+        if finished.end != End::Exited(0)
+            && let Some(keep) = &self.keep
+        {
+            keep.failed(Rerun {
+                passed: passed
+                    .into_iter()
+                    .map(|(name, _)| name)
+                    .filter(|name| !process.environment.contains_key(name))
+                    .collect(),
+                program: command.program,
+                arguments: command.arguments,
+                directory: command.directory,
+                environment: command.environment,
+            });
+        }
         let exit_code = match finished.end {
             End::Exited(code) => Some(code),
             End::Signalled(_) => None,

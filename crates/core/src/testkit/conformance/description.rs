@@ -17,13 +17,15 @@ use crate::{Diagnostic, KindDescription, TargetDescription};
 const FILE: &str = "synth-target.json";
 
 /// Keys that every target has, whatever its kind.
-const COMMON_KEYS: [&str; 6] = [
+const COMMON_KEYS: [&str; 8] = [
     "type",
     "source_path",
     "output_path",
     "dependencies",
     "environment",
     "needs",
+    "publish",
+    "allow_failure",
 ];
 
 /// What the engine takes of the schema's top level: a kind's keys are put beside the common ones.
