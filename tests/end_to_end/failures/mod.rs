@@ -56,7 +56,7 @@ fn assert_nothing_temporary(workspace: &Workspace) {
         .filter(|name| name.starts_with('.') && name.contains(".synth-"))
         .collect();
     assert_eq!(staged, [] as [String; 0]);
-    let work = workspace.cache().join("synth/work");
+    let work = workspace.cache().join("synth/v1/work");
     let left: Vec<_> = fs::read_dir(work)
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
