@@ -149,7 +149,7 @@ fn what_a_failure_does_to_the_rest_is_a_choice() {
         ),
         (
             "rollback",
-            "good cancelled, bad failed, after skipped, other cancelled",
+            "good rolled_back, bad failed, after skipped, other cancelled",
             &[],
         ),
     ] {

@@ -16,6 +16,7 @@ mod commands;
 mod configuration;
 mod docker_engine;
 mod effects;
+mod failures;
 mod guide;
 mod history;
 mod image;

@@ -20,6 +20,20 @@ pub(crate) fn directory_with(workspace: &Workspace, fixtures: &[&str]) -> PathBu
     directory
 }
 
+/// Has the kind `command` at hand.
+pub(crate) fn with_command(workspace: Workspace) -> Workspace {
+    let kinds = built(Path::new("plugins/target-command"));
+    let library = format!(
+        "{}synth_target_command{}",
+        std::env::consts::DLL_PREFIX,
+        std::env::consts::DLL_SUFFIX
+    );
+    let plugins = workspace.beside("plugins");
+    fs::create_dir_all(&plugins).unwrap();
+    fs::copy(kinds.join(&library), plugins.join(&library)).unwrap();
+    workspace.variable("SYNTH_PLUGIN_DIR", plugins)
+}
+
 /// The library of a fixture.
 pub(crate) fn library(fixture: &str) -> PathBuf {
     let crate_name = format!("synth_target_{}", fixture.replace('-', "_"));

@@ -246,6 +246,20 @@ impl Workspace {
         command
     }
 
+    /// The binary in a session of its own, whose terminal is the standard input that it gets.
+    #[allow(clippy::disallowed_types)]
+    pub(crate) fn command_in_session<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Command {
+        let mut command = self.program("setsid");
+        command
+            .arg("--ctty")
+            .arg(self.binary.clone().unwrap_or_else(synth))
+            .args(arguments);
+        command
+    }
+
     /// Another program, ready to run there as the binary would be.
     #[allow(clippy::disallowed_types)]
     fn program(&self, program: impl AsRef<OsStr>) -> Command {

@@ -308,6 +308,9 @@ pub(crate) struct BuildArguments {
     /// How actions are kept to what they declare [default: what synth.toml says, or strict]
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) sandbox: Option<SandboxArgument>,
+    /// Keep the directories of actions that fail, and say how to run them there again
+    #[arg(long)]
+    pub(crate) keep_temp: bool,
     /// Say of each target that was not up to date what is different from its last build
     #[arg(long)]
     pub(crate) explain: bool,

@@ -321,6 +321,19 @@ impl ActionGraph {
         }
     }
 
+    /// The outputs of a target can't be put in place after all: it has failed, and so have those
+    /// that need it, whatever has become of their actions.
+    pub(crate) fn withdraw(&mut self, target: usize) {
+        let mut open = vec![target];
+        while let Some(next) = open.pop() {
+            self.target_transition(next, TargetState::Failed);
+            let dependents = self.targets[next].dependents.iter().copied();
+            open.extend(
+                dependents.filter(|other| self.targets[*other].state != TargetState::Failed),
+            );
+        }
+    }
+
     /// Targets without actions have nothing to wait for.
     pub(crate) fn prove_empty_targets(&mut self) {
         for target in 0..self.targets.len() {

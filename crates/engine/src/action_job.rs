@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::action_graph::ActionState;
 use crate::config::SandboxMode;
 use crate::event::Event;
+use crate::executor::kept::Keep;
 use crate::executor::{Ended, Execution, Meter, Stop};
 use crate::explain::{KeyBytes, TargetKeys};
 use crate::failure::{self, Failure, Policy};
@@ -366,6 +367,14 @@ impl ActionJob {
             progress: Arc::new(progress),
             meter: Arc::clone(&meter),
             jobserver: self.jobserver.clone(),
+            keep: self.workshop.kept.as_ref().map(|kept| {
+                Keep::new(
+                    kept,
+                    &self.target,
+                    &self.action.id,
+                    file_name(&self.action.id),
+                )
+            }),
         };
         let ended = self.workshop.executor.execute(execution).await;
         (ended, meter)

@@ -41,7 +41,8 @@ pub async fn affected(
         .await
         .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?
         .ok_or(BuildError::Cancelled)?;
-    let workshop = open_workshop(pipeline, options, state, &build_name(), Executed::default())?;
+    let nothing = (Executed::default(), std::sync::Arc::default());
+    let workshop = open_workshop(pipeline, options, state, &build_name(), nothing)?;
     let targets = plan_all(pipeline, registry, &workshop, options.use_cache).await?;
     let graph = TargetGraph::new(&pipeline.targets)
         .map_err(|error| BuildError::Invalid(error.into_diagnostics(pipeline)))?;

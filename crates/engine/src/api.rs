@@ -1,6 +1,7 @@
 //! The library's front: the names of codomyrmex's `build_synthesis`, over the engine's own parts.
 //! The kinds come from the caller, so that the engine names none.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use synth_core::{Artifact, Diagnostic, TargetSpec};
@@ -42,6 +43,7 @@ impl From<&TargetReport> for BuildResult {
             status if status.is_success() => None,
             TargetStatus::Skipped => Some("a target that it needs failed".to_owned()),
             TargetStatus::Cancelled => Some("the build was stopped".to_owned()),
+            TargetStatus::RolledBack => Some("another target failed".to_owned()),
             _ => Some(errors.join("\n")),
         };
         Self {
@@ -106,6 +108,7 @@ pub struct BuildManager {
     registry: Registry,
     options: BuildOptions,
     failure_strategy: FailureStrategy,
+    allowed_failures: BTreeSet<String>,
     targets: Vec<TargetSpec>,
 }
 
@@ -118,6 +121,7 @@ impl BuildManager {
             registry,
             options: BuildOptions::default(),
             failure_strategy: FailureStrategy::default(),
+            allowed_failures: BTreeSet::new(),
             targets: Vec::new(),
         }
     }
@@ -133,6 +137,13 @@ impl BuildManager {
     #[must_use]
     pub fn failure_strategy(mut self, strategy: FailureStrategy) -> Self {
         self.failure_strategy = strategy;
+        self
+    }
+
+    /// Builds on as if nothing had happened when this target fails, without what needs it.
+    #[must_use]
+    pub fn allow_failure(mut self, target_name: impl Into<String>) -> Self {
+        self.allowed_failures.insert(target_name.into());
         self
     }
 
@@ -185,6 +196,7 @@ impl BuildManager {
     fn pipeline(&self) -> Result<Pipeline, Vec<Diagnostic>> {
         let mut pipeline = Pipeline::from_targets("build", &self.root, self.targets.clone())?;
         pipeline.failure_strategy = self.failure_strategy;
+        pipeline.allowed_failures = self.allowed_failures.clone();
         Ok(pipeline)
     }
 }

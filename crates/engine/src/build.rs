@@ -1,6 +1,8 @@
 //! A build from its beginning to its report: the workspace locked, targets validated and planned,
 //! the schedule run, every target reported.
 
+mod keeping;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,24 +15,24 @@ use crate::Registry;
 use crate::action_graph::ActionGraph;
 use crate::commit::{Declaration, OutputPlace, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
-use crate::effects::proved;
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
+use crate::executor::kept::Kept;
 use crate::graph::TargetGraph;
-use crate::index::stamp::wait_for_the_next_tick;
-use crate::index::{self, Built, Earlier, Gathering};
+use crate::index::{self, Earlier};
 use crate::options::BuildOptions;
 use crate::plan_cache::PlanCache;
 use crate::plans::{self, Answer, is_fault_of_kind};
 use crate::project::Project;
 use crate::repair::{Executed, Repairs};
-use crate::report::{BuildReport, REPORT_VERSION, TargetReport};
+use crate::report::{BuildReport, OutputsState, REPORT_VERSION, TargetReport};
 use crate::sandbox::Sandbox;
 use crate::schedule::{Finished, PlannedTarget, Schedule, Workshop};
 use crate::settled::Settlement;
 use crate::state::{State, WorkspaceLock};
 use crate::store::{self, Store};
 use crate::target_report::{milliseconds, target_report};
+use crate::transaction::{TakesOver, Transaction, settle};
 use crate::tree::Tree;
 use crate::work::WorkDirectory;
 
@@ -125,7 +127,13 @@ pub async fn build(
     let started = Instant::now();
     let build = build_name();
     let state = open_state(&pipeline.root)?;
-    let (_lock, earlier) = lock(pipeline, options, &state).await?;
+    let (lock, mut earlier) = lock(pipeline, options, &state).await?;
+    let transaction = options.transaction.clone().unwrap_or_default();
+    transaction.hold(lock);
+    let settled = settle(&pipeline.root, TakesOver::Yes).map_err(BuildError::State)?;
+    if settled.is_some() {
+        earlier = earlier.map(|earlier| Arc::new(earlier.look_again()));
+    }
     let mut repairs = Repairs::default();
     loop {
         let workshop = open_workshop(
@@ -133,7 +141,7 @@ pub async fn build(
             options,
             state.clone(),
             &build,
-            repairs.executed.clone(),
+            (repairs.executed.clone(), Arc::clone(&transaction)),
         )?;
         let known = earlier.as_ref().filter(|_| repairs.is_first());
         let ran = pass(pipeline, registry, options, &workshop, known).await?;
@@ -145,7 +153,8 @@ pub async fn build(
             build: build.clone(),
             pipeline: pipeline.name.clone(),
             environment: pipeline.environment.clone(),
-            success: faults.is_empty() && reports.iter().all(|target| target.status.is_success()),
+            success: faults.is_empty() && reports.iter().all(does_not_count),
+            partial: is_partial(&reports),
             duration_ms: milliseconds(started.elapsed()),
             targets: reports,
             effects: Vec::new(),
@@ -153,15 +162,36 @@ pub async fn build(
             diagnostics: faults
                 .into_iter()
                 .chain(workshop.sandbox.warning())
+                .chain(settled.clone())
                 .chain(pipeline.warnings.clone())
                 .collect(),
         };
         let last = options.cancel.is_cancelled();
         match repairs.finish(report, &workshop.store, last) {
-            Some(report) => return Ok(report),
+            Some(mut report) => {
+                if !report.success {
+                    transaction.take_back(pipeline, &mut report);
+                } else if options.transaction.is_none()
+                    && let Err(problem) = transaction.keep()
+                {
+                    report.diagnostics.push(problem);
+                }
+                return Ok(report);
+            }
             None => options.observer.notify(&Event::Repairing),
         }
     }
+}
+
+/// Whether the build succeeds with a target that has ended so.
+fn does_not_count(target: &TargetReport) -> bool {
+    target.status.is_success() || target.failure_allowed
+}
+
+/// Whether there are outputs of this build, and beside them such as are not.
+fn is_partial(targets: &[TargetReport]) -> bool {
+    let made = |target: &TargetReport| target.outputs == OutputsState::Current;
+    targets.iter().any(made) && !targets.iter().all(made)
 }
 
 /// Goes through a build from planning to outputs.
@@ -207,9 +237,10 @@ async fn pass(
     });
     let shop = Arc::clone(workshop);
     let ran = run(pipeline, &targets, graph, shop, &options.observer).await;
-    keep_proofs(workshop, &targets, &ran);
+    keeping::note_proofs(workshop, &targets)?;
+    keeping::keep_proofs(workshop, &targets, &ran);
     if let Some(earlier) = earlier.filter(|_| options.use_cache) {
-        keep_index(pipeline, options, workshop, &targets, &ran, earlier);
+        keeping::keep_index(pipeline, options, workshop, &targets, &ran, earlier);
     }
     Ok(ran)
 }
@@ -307,9 +338,14 @@ fn planned_targets(
     answers: Vec<Answer>,
     mut settled: Settlement,
 ) -> Result<Vec<PlannedTarget>, BuildError> {
-    let goes_on = pipeline.failure_strategy == FailureStrategy::Continue;
-    let stops =
-        |problem: &Diagnostic| problem.is_error() && !(goes_on && is_fault_of_kind(problem));
+    let goes_on = |problem: &Diagnostic| {
+        let target = problem.target.as_deref();
+        pipeline.failure_strategy == FailureStrategy::Continue
+            || target.is_some_and(|target| pipeline.allows_failure(target))
+    };
+    let stops = |problem: &Diagnostic| {
+        problem.is_error() && !(is_fault_of_kind(problem) && goes_on(problem))
+    };
     let open = settled.open(pipeline);
     let asked = open.iter().map(|index| &pipeline.targets[*index]);
     let planned: Vec<(&TargetSpec, &Plan)> = asked
@@ -370,8 +406,10 @@ async fn run(
 ) -> Ran {
     let settled = |target: &PlannedTarget| Some(target.settled.as_ref()?.report.clone());
     let mut reports: Vec<Option<TargetReport>> = targets.iter().map(settled).collect();
+    let shop = Arc::clone(&workshop);
     let mut on_target = |finished: &Finished<'_>| {
-        let report = target_report(pipeline, &targets[finished.index], finished);
+        let planned = &targets[finished.index];
+        let report = target_report(pipeline, planned, &shop, finished);
         observer.notify(&Event::TargetFinished {
             report: Box::new(report.clone()),
         });
@@ -388,108 +426,6 @@ async fn run(
     }
 }
 
-/// Keeps what the build has proven for a publish that follows. Of a target that is settled it is
-/// known. When that can't be kept, a publish says that there was no build.
-fn keep_proofs(workshop: &Workshop, targets: &[PlannedTarget], ran: &Ran) {
-    let (mut proved, mut not_proved) = (Vec::new(), Vec::new());
-    let trees: HashMap<&str, &Tree> = targets
-        .iter()
-        .zip(&ran.trees)
-        .filter_map(|(target, tree)| Some((target.spec.name.as_str(), tree.as_ref()?)))
-        .collect();
-    for (target, tree) in targets.iter().zip(&ran.trees) {
-        let name = &target.spec.name;
-        let report = ran.reports.iter().find(|report| report.name == *name);
-        let succeeded = report.is_some_and(|report| report.status.is_success());
-        match tree {
-            _ if target.settled.is_some() => {}
-            Some(tree) if succeeded && ran.faults.is_empty() => {
-                let spec = &target.spec;
-                let needs = spec.needs.iter().filter_map(|need| {
-                    let tree = trees.get(need.as_str())?;
-                    Some((need.clone(), tree.digest().sha256))
-                });
-                let needs = needs.collect();
-                let found = proved::Proved::of(spec, &target.kind, &target.plan, tree, needs);
-                proved.push((spec, found));
-            }
-            _ => not_proved.push(&target.spec),
-        }
-    }
-    let _ = proved::keep(workshop.state.records(), &proved, &not_proved);
-}
-
-/// Keeps what the build saw and left for the next one.
-fn keep_index(
-    pipeline: &Pipeline,
-    options: &BuildOptions,
-    workshop: &Workshop,
-    targets: &[PlannedTarget],
-    ran: &Ran,
-    earlier: &Earlier,
-) {
-    // What was written until now is not taken for what is written later.
-    wait_for_the_next_tick();
-    let common = options.watched.facts(&pipeline.root);
-    let (Some(common), Some(root)) = (common, pipeline.root.to_str()) else {
-        return;
-    };
-    if !ran.faults.is_empty() || ran.reports.len() != targets.len() {
-        return;
-    }
-    let all = targets.iter().zip(&ran.reports).zip(&ran.trees);
-    let built: Vec<Built<'_>> = all
-        .filter(|((target, report), _)| target.settled.is_none() && report.status.is_success())
-        .filter_map(|((target, report), tree)| {
-            Some(Built {
-                spec: &target.spec,
-                plan: &target.plan,
-                dialogue: target.dialogue.as_ref(),
-                exports: workshop.store.keep_tree(tree.as_ref()?).ok()?,
-                report,
-            })
-        })
-        .collect();
-    let settled = targets.iter().filter(|target| target.settled.is_some());
-    let settled: Vec<&str> = settled.map(|target| target.spec.name.as_str()).collect();
-    let gathering = Gathering {
-        project: &workshop.project,
-        outputs: &workshop.outputs,
-    };
-    let known = earlier.contents();
-    let known = known
-        .as_ref()
-        .map(|(contents, verdicts)| (contents, *verdicts));
-    let mut contents = index::gather(&gathering, common, &built, known, &settled);
-    let order: HashMap<&str, usize> = targets
-        .iter()
-        .enumerate()
-        .map(|(index, target)| (target.spec.name.as_str(), index))
-        .collect();
-    contents
-        .entries
-        .sort_by_key(|entry| order.get(entry.name.as_ref()).copied());
-    contents.pipeline = pipeline.name.as_str().into();
-    contents.environment = pipeline.environment.as_deref().map(Into::into);
-    contents.diagnostics = serde_json::to_string(&pipeline.warnings)
-        .unwrap_or_default()
-        .into();
-    contents.root = root.into();
-    contents.targets = targets.len();
-    let places = targets.iter().map(|target| {
-        let place = target.place();
-        index::Place {
-            name: target.spec.name.as_str().into(),
-            in_place: place.in_place,
-            patterns: place
-                .patterns
-                .map(|patterns| patterns.into_iter().map(Into::into).collect()),
-        }
-    });
-    contents.places = places.collect();
-    earlier.keep(&contents);
-}
-
 /// Opens a workspace's state.
 pub(crate) fn open_state(root: &Path) -> Result<State, BuildError> {
     let unusable = |error: &dyn std::error::Error| unusable(&root.join(".synth"), error);
@@ -504,7 +440,7 @@ pub(crate) fn open_workshop(
     options: &BuildOptions,
     state: State,
     build: &str,
-    executed: Executed,
+    (executed, transaction): (Executed, Arc<Transaction>),
 ) -> Result<Arc<Workshop>, BuildError> {
     let directory = options
         .store
@@ -531,6 +467,11 @@ pub(crate) fn open_workshop(
         )),
         executor: LocalExecutor::new(store.clone(), work),
         outputs: Outputs::new(&pipeline.root, state.clone(), store.clone(), in_place),
+        kept: options.keep_failed.then(|| {
+            let kept = Kept::new(&pipeline.root, state.kept_directory());
+            Arc::new(kept)
+        }),
+        transaction,
         state,
         store,
         logs,

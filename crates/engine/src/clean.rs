@@ -10,9 +10,11 @@ use crate::Registry;
 use crate::build::{BuildError, default_store_directory, open_state};
 use crate::commit::{InPlace, Outputs};
 use crate::config::Pipeline;
+use crate::executor::kept;
 use crate::options::BuildOptions;
 use crate::plans::located;
 use crate::store::Store;
+use crate::transaction::{TakesOver, settle};
 
 /// How often it is tried to hold the workspace: a build may be just ending.
 const PATIENCE: u32 = 20;
@@ -50,6 +52,10 @@ pub fn clean(
                 .help("wait for it to end"),
         ]);
     };
+    settle(&pipeline.root, TakesOver::Yes)?;
+    for target in &pipeline.targets {
+        kept::remove(&state.kept_directory(), &target.name);
+    }
     let in_place = InPlace::load(&pipeline.root);
     let outputs = Outputs::new(&pipeline.root, state, store, Arc::clone(&in_place));
     let mut cleaning = Cleaning {

@@ -54,6 +54,7 @@ mod state;
 mod store;
 mod target_report;
 mod tools;
+mod transaction;
 mod tree;
 mod work;
 
@@ -87,10 +88,11 @@ pub use plans::validate;
 pub use project::Project;
 pub use registry::Registry;
 pub use report::{
-    ActionReport, ActionStatus, BuildReport, REPORT_VERSION, RetryReport, TargetReport,
-    TargetStatus,
+    ActionReport, ActionStatus, BuildReport, KeptDirectory, OutputsState, REPORT_VERSION,
+    RetryReport, TargetReport, TargetStatus,
 };
 pub use store::{
     Cache, CacheLimits, CacheStats, Collected, Count, DamagedBlob, Reclaimable, Verification,
 };
 pub use tokio_util::sync::CancellationToken;
+pub use transaction::Transaction;

@@ -13,6 +13,7 @@ use crate::index::{Earlier, Watched};
 use crate::jobserver::Outer;
 use crate::machine::Machine;
 use crate::plugin::HostProgram;
+use crate::transaction::Transaction;
 
 /// How a build is to be done.
 #[derive(Clone)]
@@ -33,6 +34,11 @@ pub struct BuildOptions {
     pub force: Vec<String>,
     /// Whether every action is executed once more, and has to leave the same.
     pub verify_reproducible: bool,
+    /// Whether the directory of an action that fails is kept, below `.synth/kept`.
+    pub keep_failed: bool,
+    /// What the build belongs to, which is to be kept or taken back by whoever made it; none where its
+    /// outputs stay when they are in place.
+    pub transaction: Option<Arc<Transaction>>,
     /// The store's directory; none for the user's own, see [`default_store_directory`].
     pub store: Option<PathBuf>,
     /// How actions are kept to what they declare; none for what the pipeline says.
@@ -63,6 +69,8 @@ impl Default for BuildOptions {
             use_cache: true,
             force: Vec::new(),
             verify_reproducible: false,
+            keep_failed: false,
+            transaction: None,
             store: None,
             sandbox: None,
             sandbox_host: None,

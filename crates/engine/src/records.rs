@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
 
 use crate::store::{StoreError, io_error};
 
@@ -20,8 +21,8 @@ const VERSION: i32 = 1;
 /// How long another process may keep the database to itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a record is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a record is about. Written down by its place here: a new one comes last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Sort {
     /// A target's plan.
     Plan,

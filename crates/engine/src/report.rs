@@ -22,8 +22,11 @@ pub struct BuildReport {
     /// The environment selected, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
-    /// Whether every target was built.
+    /// Whether every target was built, but for those that may fail.
     pub success: bool,
+    /// Whether outputs of this build are beside others that are not: those of an earlier one, or none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// From start to end, in milliseconds.
     pub duration_ms: u64,
     /// The targets, in the configuration's order.
@@ -55,6 +58,27 @@ pub enum TargetStatus {
     Skipped,
     /// The build was stopped before it was done.
     Cancelled,
+    /// It was built, and its outputs are as they were before the build.
+    RolledBack,
+}
+
+/// Which outputs of a target there are when a build is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputsState {
+    /// Those that it has now.
+    #[default]
+    Current,
+    /// Those of an earlier build.
+    Earlier,
+    /// None.
+    None,
+}
+
+impl OutputsState {
+    fn is_current(&self) -> bool {
+        *self == Self::Current
+    }
 }
 
 impl TargetStatus {
@@ -74,6 +98,12 @@ pub struct TargetReport {
     pub kind: String,
     /// How it ended.
     pub status: TargetStatus,
+    /// Whether the build succeeds although this target did not: it may fail, or what it needs may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failure_allowed: bool,
+    /// Which outputs of it there are. Not said where they are current.
+    #[serde(default, skip_serializing_if = "OutputsState::is_current")]
+    pub outputs: OutputsState,
     /// From the start of its first action to its end, in milliseconds.
     pub duration_ms: u64,
     /// Its actions, in the plan's order.
@@ -181,6 +211,23 @@ pub struct ActionReport {
     /// The last lines of the log of an action that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
+    /// The directory that it failed in, where it was to be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptDirectory>,
+}
+
+/// The directory of an action that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeptDirectory {
+    /// Where it is, relative to the project's root.
+    pub directory: String,
+    /// A command of a POSIX shell, to be run in the project's root, that runs the action there again;
+    /// none where it was no process that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<String>,
+    /// In which ways it then runs otherwise than in the build.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<String>,
 }
 
 /// An attempt of an action that failed in a way that passes by itself.
@@ -209,11 +256,27 @@ impl BuildReport {
             pipeline: String::new(),
             environment: None,
             success: false,
+            partial: false,
             duration_ms: 0,
             targets: Vec::new(),
             effects: Vec::new(),
             effects_build: String::new(),
             diagnostics,
+        }
+    }
+
+    /// Takes note that what this build has put in place is as it was before: which outputs of a target
+    /// that is, `outputs` says.
+    pub(crate) fn roll_back(&mut self, outputs: impl Fn(&str) -> OutputsState) {
+        self.success = false;
+        self.partial = false;
+        for target in &mut self.targets {
+            if !matches!(target.status, TargetStatus::Built | TargetStatus::Cached) {
+                continue;
+            }
+            target.status = TargetStatus::RolledBack;
+            target.artifacts.clear();
+            target.outputs = outputs(&target.name);
         }
     }
 

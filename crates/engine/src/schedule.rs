@@ -1,7 +1,9 @@
 //! Drives the action graph to its end: hands actions to the executor, at most so many at once,
 //! and answers each that ends. Knows no processes and writes no reports.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod committing;
+
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,14 +16,15 @@ use tokio_util::sync::CancellationToken;
 use crate::action_graph::{ActionGraph, ActionIndex, ActionState, TargetState};
 use crate::action_job::ActionJob;
 use crate::admission::Need;
-use crate::commit::{Commit, CommitError, Exports, OutputPlace, Outputs};
+use crate::commit::{Commit, CommitError, OutputPlace, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
 use crate::event::{Event, Observer};
+use crate::executor::kept::Kept;
 use crate::executor::{LocalExecutor, Usage};
 use crate::explain::{KeyBytes, TargetKeys};
 use crate::exports::exported_tree;
 use crate::gate::{self, Gate};
-use crate::history::{History, UsedBefore};
+use crate::history::History;
 use crate::inputs::Available;
 use crate::jobserver::{Outer, Pool, Share};
 use crate::kind::Kind;
@@ -30,12 +33,13 @@ use crate::plans::Answer;
 use crate::project::Project;
 use crate::recorded::Dialogue;
 use crate::repair::Executed;
-use crate::report::{ActionStatus, RetryReport};
+use crate::report::RetryReport;
 use crate::sandbox::Sandbox;
 use crate::settled::Settled;
 use crate::state::State;
 use crate::store::{CachedAction, Store};
-use crate::target_report::milliseconds;
+use crate::target_report::action_status;
+use crate::transaction::Transaction;
 use crate::tree::Tree;
 
 /// What a build works with, whatever it builds.
@@ -62,6 +66,10 @@ pub(crate) struct Workshop {
     pub(crate) executed: Executed,
     /// Whether every action is executed once more, and has to leave the same.
     pub(crate) verify: bool,
+    /// The directories of actions that have failed, if they are kept.
+    pub(crate) kept: Option<Arc<Kept>>,
+    /// What was put in place, where it can be taken back.
+    pub(crate) transaction: Arc<Transaction>,
     /// The user's: when it is cancelled, so is the build.
     pub(crate) cancel: CancellationToken,
     /// Ends processes at once.
@@ -182,6 +190,8 @@ pub(crate) struct Finished<'a> {
     pub(crate) graph: &'a ActionGraph,
     pub(crate) actions: &'a [ActionRecord],
     pub(crate) record: &'a TargetRecord,
+    /// Whether the build succeeds although this target has failed.
+    pub(crate) failure_allowed: bool,
 }
 
 /// The end of something that ran beside.
@@ -386,12 +396,19 @@ impl<'a> Schedule<'a> {
         self.actions[index] = record;
         self.graph.transition(index, state);
         if state == ActionState::Failed {
-            self.failure();
+            let target = self.graph.node(index).target;
+            self.failure(target);
         }
     }
 
-    fn failure(&mut self) {
-        if self.pipeline.failure_strategy != FailureStrategy::Continue {
+    /// What the failure of a target means for the others.
+    fn failure(&mut self, target: usize) {
+        let goes_on = self.pipeline.failure_strategy == FailureStrategy::Continue;
+        if !goes_on
+            && !self
+                .pipeline
+                .allows_failure(&self.targets[target].spec.name)
+        {
             self.stop.cancel();
         }
     }
@@ -412,18 +429,7 @@ impl<'a> Schedule<'a> {
                 self.report_target_if_over(index);
             }
         }
-        if self.pipeline.failure_strategy == FailureStrategy::Rollback
-            && self.running.is_empty()
-            && !self.stop.is_cancelled()
-        {
-            let open: Vec<usize> = (0..self.targets.len())
-                .filter(|index| !self.finished.contains(index))
-                .collect();
-            let all_proven = open.iter().all(|index| self.records[*index].tree.is_some());
-            if all_proven && !open.is_empty() {
-                self.start_commit(open);
-            }
-        }
+        self.commit_all_if_proven();
     }
 
     /// All of a target's actions have succeeded: puts together what it exports.
@@ -434,7 +440,7 @@ impl<'a> Schedule<'a> {
                 // Waiting for others before its outputs are put in place is not its own time.
                 record.duration = record.started.map(|at| at.elapsed()).unwrap_or_default();
                 record.tree = Some(tree);
-                if self.pipeline.failure_strategy == FailureStrategy::Rollback {
+                if self.rolls_back() {
                     // Its outputs are put in place with all others; what needs it goes on.
                     self.graph.target_transition(index, TargetState::Done);
                 } else {
@@ -454,84 +460,12 @@ impl<'a> Schedule<'a> {
         })
     }
 
-    fn start_commit(&mut self, indices: Vec<usize>) {
-        let targets: Vec<Exports> = indices
-            .iter()
-            .filter_map(|index| {
-                let planned = &self.targets[*index];
-                Some(Exports {
-                    target: planned.spec.clone(),
-                    tree: self.records[*index].tree.clone()?,
-                    in_place: planned.plan.in_place,
-                })
-            })
-            .collect();
-        let workshop = Arc::clone(&self.workshop);
-        let keys: Vec<TargetKeys> = indices.iter().map(|index| self.keys(*index)).collect();
-        // It counts as one that runs, so that one at a time is one at a time.
-        self.commits += 1;
-        self.running.spawn_blocking(move || {
-            let committed = workshop.outputs.commit(&targets);
-            if committed.is_ok() {
-                TargetKeys::keep(&keys, workshop.state.records());
-            }
-            Done::Commit(indices, Box::new(committed))
-        });
-    }
-
-    /// The keys of a target's actions.
-    fn keys(&self, target: usize) -> TargetKeys {
-        let actions_of = self.graph.actions_of(target);
-        let keys = actions_of.iter().filter_map(|index| {
-            let id = self.graph.node(*index).action.id.clone();
-            Some((id, self.actions[*index].key.clone()?))
-        });
-        let mut record = TargetKeys {
-            target: self.targets[target].spec.name.clone(),
-            actions: keys.collect(),
-            ..TargetKeys::default()
-        };
-        for index in actions_of {
-            let node = self.graph.node(*index);
-            let action = &self.actions[*index];
-            let ran = (node.state == ActionState::Executed).then(|| {
-                (
-                    milliseconds(action.duration),
-                    action.usage.map(UsedBefore::of),
-                )
-            });
-            self.history
-                .write(target, &node.action.id, ran, &mut record);
-        }
-        record
-    }
-
-    fn commit_done(&mut self, indices: &[usize], result: Result<Vec<Commit>, CommitError>) {
-        self.commits -= 1;
-        match result {
-            Ok(written) => {
-                for (index, commit) in indices.iter().zip(written) {
-                    self.records[*index].committed = true;
-                    self.records[*index].written = commit.written;
-                    self.records[*index].reasons = commit.reasons;
-                    self.graph.target_transition(*index, TargetState::Done);
-                    self.report_target(*index);
-                }
-            }
-            Err(CommitError { index, problem }) => {
-                if let Some(index) = indices.get(index) {
-                    self.target_failed(*index, problem);
-                }
-            }
-        }
-    }
-
     fn target_failed(&mut self, index: usize, problem: Diagnostic) {
         let name = &self.targets[index].spec.name;
         let problem = self.pipeline.locate(name, problem);
         self.records[index].diagnostics.push(problem);
         self.graph.target_transition(index, TargetState::Failed);
-        self.failure();
+        self.failure(index);
         self.report_target_if_over(index);
     }
 
@@ -554,40 +488,49 @@ impl<'a> Schedule<'a> {
         if record.tree.is_none() {
             record.duration = record.started.map(|at| at.elapsed()).unwrap_or_default();
         }
+        let failure_allowed = self.is_allowed_to_fail(index);
         (self.on_target)(&Finished {
             index,
             graph: &self.graph,
             actions: &self.actions,
             record: &self.records[index],
+            failure_allowed,
         });
     }
-}
 
-pub(crate) fn action_status(state: ActionState) -> ActionStatus {
-    match state {
-        ActionState::Executed => ActionStatus::Executed,
-        ActionState::Cached => ActionStatus::Cached,
-        ActionState::Failed => ActionStatus::Failed,
-        ActionState::Skipped => ActionStatus::Skipped,
-        ActionState::Waiting | ActionState::Running | ActionState::Cancelled => {
-            ActionStatus::Cancelled
+    /// Whether a target has failed because of what may fail: itself, or what it needs.
+    fn is_allowed_to_fail(&self, index: usize) -> bool {
+        let failed = |index: &usize| self.graph.target_state(*index) == TargetState::Failed;
+        let mut open = vec![index];
+        open.retain(failed);
+        let mut seen = BTreeSet::new();
+        let has_failed = !open.is_empty();
+        while let Some(next) = open.pop() {
+            if !seen.insert(next) {
+                continue;
+            }
+            let name = &self.targets[next].spec.name;
+            if self.failed_itself(next) && !self.pipeline.allows_failure(name) {
+                return false;
+            }
+            open.extend(
+                self.graph
+                    .needs_of(next)
+                    .iter()
+                    .filter(|needed| failed(needed)),
+            );
         }
+        has_failed
     }
-}
 
-/// Attributes of the artifacts of one kind, gathered from a target's actions.
-pub(crate) fn attributes(
-    target: usize,
-    graph: &ActionGraph,
-    actions: &[ActionRecord],
-    artifact_kind: &str,
-) -> BTreeMap<String, String> {
-    graph
-        .actions_of(target)
-        .iter()
-        .filter_map(|index| actions[*index].result.as_ref())
-        .filter_map(|result| result.outcome.attributes.get(artifact_kind))
-        .flatten()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+    /// Whether a target has failed, and not only what it needs.
+    fn failed_itself(&self, index: usize) -> bool {
+        let mut actions = self.graph.actions_of(index).iter();
+        self.targets[index].is_lost()
+            || self.records[index]
+                .diagnostics
+                .iter()
+                .any(Diagnostic::is_error)
+            || actions.any(|action| self.graph.node(*action).state == ActionState::Failed)
+    }
 }

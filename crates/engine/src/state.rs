@@ -114,6 +114,11 @@ impl State {
         root.join(".synth/index")
     }
 
+    /// Where the directories of actions that have failed are kept, when that is asked for.
+    pub(crate) fn kept_directory(&self) -> PathBuf {
+        self.directory.join("kept")
+    }
+
     /// Where outputs are written before they are moved in among sources. Left over, when a build
     /// dies.
     pub(crate) fn staging_directory(&self) -> PathBuf {

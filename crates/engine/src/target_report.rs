@@ -1,16 +1,16 @@
 //! A target's part of the report, made when it has ended: how, what it has to say, what it left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use synth_core::{Artifact, Diagnostic, ProjectPath};
 
-use crate::action_graph::{ActionState, TargetState, comes_after};
-use crate::config::Pipeline;
+use crate::action_graph::{ActionGraph, ActionState, TargetState, comes_after};
+use crate::config::{FailureStrategy, Pipeline};
 use crate::patterns::PathPatterns;
-use crate::report::{ActionReport, TargetReport, TargetStatus};
-use crate::schedule::{Finished, PlannedTarget, action_status, attributes};
+use crate::report::{ActionReport, ActionStatus, OutputsState, TargetReport, TargetStatus};
+use crate::schedule::{ActionRecord, Finished, PlannedTarget, Workshop};
 use crate::tree::{Tree, TreeEntry};
 
 /// How many of a failed action's last lines a report holds.
@@ -32,6 +32,7 @@ pub(crate) fn microseconds(time: SystemTime) -> i64 {
 pub(crate) fn target_report(
     pipeline: &Pipeline,
     planned: &PlannedTarget,
+    workshop: &Workshop,
     finished: &Finished<'_>,
 ) -> TargetReport {
     let name = &planned.spec.name;
@@ -82,12 +83,17 @@ pub(crate) fn target_report(
             command: record.command.clone(),
             log: log.map(|log| relative(log, &pipeline.root)),
             last_lines: log.filter(|_| failed).map(last_lines).unwrap_or_default(),
+            kept: workshop
+                .kept
+                .as_ref()
+                .filter(|_| failed)
+                .and_then(|kept| kept.of(name, &node.action.id)),
         });
     }
     diagnostics.extend(planned.plan.warnings.iter().cloned());
     diagnostics.extend(planned.problems.iter().cloned());
     diagnostics.sort_by_key(|diagnostic| !diagnostic.is_error());
-    let status = status(finished, &diagnostics);
+    let status = status(pipeline, finished, &diagnostics);
     let artifacts = match &finished.record.tree {
         Some(tree) if status.is_success() => artifacts(planned, tree, finished),
         _ => Vec::new(),
@@ -96,6 +102,11 @@ pub(crate) fn target_report(
         name: name.clone(),
         kind: planned.spec.kind.clone(),
         status,
+        failure_allowed: finished.failure_allowed,
+        outputs: match status.is_success() {
+            true => OutputsState::Current,
+            false => workshop.outputs.of_earlier_builds(&planned.spec),
+        },
         duration_ms: milliseconds(finished.record.duration),
         actions,
         needs: planned.spec.needs.clone(),
@@ -105,7 +116,11 @@ pub(crate) fn target_report(
     }
 }
 
-fn status(finished: &Finished<'_>, diagnostics: &[Diagnostic]) -> TargetStatus {
+fn status(
+    pipeline: &Pipeline,
+    finished: &Finished<'_>,
+    diagnostics: &[Diagnostic],
+) -> TargetStatus {
     let states: Vec<ActionState> = finished
         .graph
         .actions_of(finished.index)
@@ -118,7 +133,11 @@ fn status(finished: &Finished<'_>, diagnostics: &[Diagnostic]) -> TargetStatus {
     } else if finished.graph.target_state(finished.index) == TargetState::Failed {
         TargetStatus::Skipped
     } else if !finished.record.committed {
-        TargetStatus::Cancelled
+        let rolls_back = pipeline.failure_strategy == FailureStrategy::Rollback;
+        match &finished.record.tree {
+            Some(_) if rolls_back => TargetStatus::RolledBack,
+            _ => TargetStatus::Cancelled,
+        }
     } else if states.contains(&ActionState::Executed) {
         TargetStatus::Built
     } else if finished.record.written {
@@ -126,6 +145,35 @@ fn status(finished: &Finished<'_>, diagnostics: &[Diagnostic]) -> TargetStatus {
     } else {
         TargetStatus::UpToDate
     }
+}
+
+pub(crate) fn action_status(state: ActionState) -> ActionStatus {
+    match state {
+        ActionState::Executed => ActionStatus::Executed,
+        ActionState::Cached => ActionStatus::Cached,
+        ActionState::Failed => ActionStatus::Failed,
+        ActionState::Skipped => ActionStatus::Skipped,
+        ActionState::Waiting | ActionState::Running | ActionState::Cancelled => {
+            ActionStatus::Cancelled
+        }
+    }
+}
+
+/// Attributes of the artifacts of one kind, gathered from a target's actions.
+pub(crate) fn attributes(
+    target: usize,
+    graph: &ActionGraph,
+    actions: &[ActionRecord],
+    artifact_kind: &str,
+) -> BTreeMap<String, String> {
+    graph
+        .actions_of(target)
+        .iter()
+        .filter_map(|index| actions[*index].result.as_ref())
+        .filter_map(|result| result.outcome.attributes.get(artifact_kind))
+        .flatten()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 fn artifacts(planned: &PlannedTarget, tree: &Tree, finished: &Finished<'_>) -> Vec<Artifact> {

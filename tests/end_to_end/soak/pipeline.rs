@@ -6,10 +6,8 @@ use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::plugin_fixtures::built;
+use crate::plugin_fixtures::with_command;
 use crate::workspace::Workspace;
-
-use std::path::Path;
 
 /// What the pipeline reads beside its sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,20 +192,10 @@ pub(crate) fn project() -> Workspace {
 
 /// Has the kind `command`, and the tool of this or another project on the `PATH`.
 pub(crate) fn with_tools(workspace: Workspace, other: Option<&Workspace>) -> Workspace {
-    let kinds = built(Path::new("plugins/target-command"));
-    let library = format!(
-        "{}synth_target_command{}",
-        env::consts::DLL_PREFIX,
-        env::consts::DLL_SUFFIX
-    );
-    let plugins = workspace.beside("plugins");
-    fs::create_dir_all(&plugins).unwrap();
-    fs::copy(kinds.join(&library), plugins.join(&library)).unwrap();
+    let workspace = with_command(workspace);
     let mut path = vec![other.unwrap_or(&workspace).beside("bin")];
     path.extend(env::split_paths(&env::var_os("PATH").unwrap()));
-    workspace
-        .variable("SYNTH_PLUGIN_DIR", plugins)
-        .variable("PATH", env::join_paths(path).unwrap())
+    workspace.variable("PATH", env::join_paths(path).unwrap())
 }
 
 /// Writes the tool `stamp`.

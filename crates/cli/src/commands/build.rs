@@ -6,8 +6,8 @@ use std::sync::Arc;
 use synth_core::{Diagnostic, EffectPhase};
 use synth_engine::plugin::LOCK_FILE_NAME;
 use synth_engine::{
-    BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, Loaded, Pipeline,
-    Recording, SandboxMode,
+    BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, EffectsReport, Loaded,
+    Pipeline, Recording, SandboxMode, Transaction,
 };
 
 use super::signals::Signals;
@@ -80,8 +80,15 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
     if !phases(arguments).is_empty() {
         synth_engine::check_unfinished(&loaded.pipeline.root)?;
     }
+    // Its outputs stay when its effects have come about, and nobody else builds meanwhile.
+    let transaction = (!phases(arguments).is_empty()).then(Arc::<Transaction>::default);
+    let how = How {
+        earlier,
+        amount,
+        transaction: transaction.clone(),
+    };
     let recording = recording::begin(global, arguments, &loaded.pipeline);
-    let built = match runtime.block_on(build(arguments, &loaded, earlier, amount)) {
+    let built = match runtime.block_on(build(arguments, &loaded, how)) {
         Ok(built) => built,
         Err(mut problems) => {
             let code = exit::of_problems(&problems);
@@ -90,7 +97,8 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
         }
     };
     drop(runtime);
-    conclude(global, arguments, &loaded, built, recording)
+    let transaction = transaction.as_deref();
+    conclude(global, arguments, &loaded, built, transaction, recording)
 }
 
 /// What is to be done to the world after the build.
@@ -106,12 +114,20 @@ struct Built {
     signal: Option<u8>,
 }
 
+/// What a build rests on beside its arguments.
+struct How {
+    earlier: Option<Earlier>,
+    amount: Amount,
+    transaction: Option<Arc<Transaction>>,
+}
+
 /// Applies the effects of a build that succeeded, keeps it in the history, and reports.
 fn conclude(
     global: &Global,
     arguments: &BuildArguments,
     loaded: &Loaded,
     built: Built,
+    transaction: Option<&Transaction>,
     recording: Recording,
 ) -> Outcome {
     let root = &loaded.pipeline.root;
@@ -126,7 +142,7 @@ fn conclude(
     let mut effects = None;
     let mut signal = built.signal;
     if report.success && signal.is_none() && !phases.is_empty() {
-        match effects::apply(global, loaded, &phases, arguments.yes) {
+        match effects::apply(global, loaded, &phases, arguments.yes, transaction) {
             Ok((applied, ended_by)) => {
                 signal = ended_by;
                 report.success = applied.success;
@@ -140,6 +156,9 @@ fn conclude(
             }
         }
     }
+    if let Some(transaction) = transaction {
+        end(transaction, loaded, &mut report, effects.as_ref(), signal);
+    }
     if let Some(effects) = &effects
         && arguments.format == ReportFormat::Json
     {
@@ -148,7 +167,7 @@ fn conclude(
     let code = signal.unwrap_or_else(|| match (&effects, report.success) {
         (_, true) => exit::SUCCESS,
         (Some(effects), false) => effects::code(effects),
-        (None, false) => exit::of_failures(report.all_diagnostics()),
+        (None, false) => exit::of_failures(problems_that_count(&report)),
     });
     let warning = recording.end(&report, Some(code), signal.is_some());
     report.diagnostics.extend(warning);
@@ -159,6 +178,41 @@ fn conclude(
         effects::show(global, effects, root);
     }
     Ok(code)
+}
+
+/// What a build that failed has to say, without what is said of failures that are allowed.
+fn problems_that_count(report: &BuildReport) -> impl Iterator<Item = &Diagnostic> {
+    let counted = report
+        .targets
+        .iter()
+        .filter(|target| !target.failure_allowed);
+    let of_targets = counted.flat_map(|target| &target.diagnostics);
+    report.diagnostics.iter().chain(of_targets)
+}
+
+/// Keeps what a build has put in place, or takes it back, as its effects have ended. While they are
+/// unfinished neither: that is for `synth recover` to decide.
+fn end(
+    transaction: &Transaction,
+    loaded: &Loaded,
+    report: &mut BuildReport,
+    effects: Option<&EffectsReport>,
+    signal: Option<u8>,
+) {
+    let is_open = effects.is_some_and(|effects| effects.unfinished);
+    let has_come_about = match effects {
+        Some(effects) => effects.success,
+        None => report.success && signal.is_none(),
+    };
+    if is_open {
+        return;
+    }
+    if !has_come_about {
+        return transaction.take_back(&loaded.pipeline, report);
+    }
+    if let Err(problem) = transaction.keep() {
+        report.diagnostics.push(problem);
+    }
 }
 
 /// The targets that changes since a revision can reach.
@@ -254,8 +308,7 @@ fn sandbox_mode(argument: SandboxArgument) -> SandboxMode {
 async fn build(
     arguments: &BuildArguments,
     loaded: &Loaded,
-    earlier: Option<Earlier>,
-    amount: Amount,
+    how: How,
 ) -> Result<Built, Vec<Diagnostic>> {
     let Loaded {
         pipeline,
@@ -264,7 +317,7 @@ async fn build(
         ..
     } = loaded;
     let (cancel, kill) = (CancellationToken::new(), CancellationToken::new());
-    let progress = Arc::new(Progress::new(amount));
+    let progress = Arc::new(Progress::new(how.amount));
     let teller = Arc::clone(&progress);
     let signals = Signals::listen(cancel.clone(), kill.clone(), move |text| teller.say(text))
         .map_err(|error| {
@@ -286,7 +339,9 @@ async fn build(
         cancel: cancel.clone(),
         kill,
         observer: progress,
-        earlier: earlier.map(Arc::new),
+        keep_failed: arguments.keep_temp,
+        transaction: how.transaction,
+        earlier: how.earlier.map(Arc::new),
         watched: watched.clone(),
         ..BuildOptions::default()
     };

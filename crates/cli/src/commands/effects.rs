@@ -8,7 +8,7 @@ use std::sync::Arc;
 use synth_core::{Diagnostic, EffectPhase};
 use synth_engine::{
     CancellationToken, Doing, EffectOptions, EffectReport, EffectState, EffectsReport, Loaded,
-    Recovery, Registry, Stop, unfinished,
+    Recovery, Registry, Stop, Transaction, unfinished,
 };
 
 use super::signals::Signals;
@@ -36,7 +36,7 @@ pub(crate) fn publish(
         }
         return Ok(exit::SUCCESS);
     }
-    let (report, signal) = apply(global, &loaded, &[phase], arguments.yes)?;
+    let (report, signal) = apply(global, &loaded, &[phase], arguments.yes, None)?;
     let root = &loaded.pipeline.root;
     finish(global, arguments.format, &report, root, signal)
 }
@@ -47,8 +47,9 @@ pub(super) fn apply(
     loaded: &Loaded,
     phases: &[EffectPhase],
     yes: bool,
+    transaction: Option<&Transaction>,
 ) -> Result<(EffectsReport, Option<u8>), Vec<Diagnostic>> {
-    with_options(global, yes, |options| {
+    with_options(global, yes, transaction, |options| {
         synth_engine::publish(&loaded.pipeline, &loaded.registry, phases, options)
     })
 }
@@ -59,7 +60,7 @@ pub(crate) fn rollback(
     linked: &Kinds<'_>,
 ) -> Outcome {
     let (root, registry) = workspace(global, linked)?;
-    let (report, signal) = with_options(global, true, |options| {
+    let (report, signal) = with_options(global, true, None, |options| {
         synth_engine::rollback(&root, &registry, &arguments.build, options)
     })?;
     finish(global, arguments.format, &report, &root, signal)
@@ -77,7 +78,7 @@ pub(crate) fn recover(
         (_, _, true) => Recovery::DoneByHand,
         _ => return open(arguments, &root),
     };
-    let (report, signal) = with_options(global, arguments.yes, |options| {
+    let (report, signal) = with_options(global, arguments.yes, None, |options| {
         synth_engine::recover(&root, &registry, recovery, options)
     })?;
     let Some(report) = report else {
@@ -138,6 +139,7 @@ fn workspace(global: &Global, linked: &Kinds<'_>) -> Result<(PathBuf, Registry),
 fn with_options<T>(
     global: &Global,
     yes: bool,
+    transaction: Option<&Transaction>,
     act: impl FnOnce(&EffectOptions<'_>) -> Result<T, Vec<Diagnostic>>,
 ) -> Result<(T, Option<u8>), Vec<Diagnostic>> {
     let runtime = super::runtime()?;
@@ -177,6 +179,7 @@ fn with_options<T>(
         runtime: runtime.handle().clone(),
         stop,
         host: Some(super::host_program(SANDBOX_HOST)?),
+        transaction,
         observer: progress,
         tell: &told,
         confirm: &|effects| yes || agreed(effects),

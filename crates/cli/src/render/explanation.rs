@@ -54,6 +54,7 @@ fn reasons(target: &TargetReport) -> Vec<String> {
     match target.status {
         TargetStatus::Skipped => vec!["a target that it needs failed".to_owned()],
         TargetStatus::Cancelled if found.is_empty() => vec!["the build was stopped".to_owned()],
+        TargetStatus::RolledBack => vec!["it was taken back with what has failed".to_owned()],
         _ => found,
     }
 }

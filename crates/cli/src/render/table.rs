@@ -6,7 +6,10 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use synth_core::Artifact;
-use synth_engine::{ActionReport, ActionStatus, BuildReport, TargetReport, TargetStatus};
+use synth_engine::{
+    ActionReport, ActionStatus, BuildReport, KeptDirectory, OutputsState, TargetReport,
+    TargetStatus,
+};
 
 use super::{diagnostics, duration, size};
 
@@ -33,7 +36,7 @@ pub(crate) fn of_report(report: &BuildReport, all: bool) -> String {
         }
         table.add_row([
             target.name.clone(),
-            status(target.status).to_owned(),
+            status_of(target),
             duration(Duration::from_millis(target.duration_ms)),
             actions(&target.actions),
             artifacts(&target.artifacts),
@@ -80,17 +83,64 @@ pub(crate) fn summary(report: &BuildReport) -> String {
         } else {
             format!(", {left} not built")
         };
+        let is_back = count(|status| status == TargetStatus::RolledBack) > 0;
         let failed = match failed {
+            0 if is_back => "rolled back".to_owned(),
             0 => "stopped".to_owned(),
+            failed if report.success => format!("{failed} failed (allowed)"),
             failed => format!("{failed} failed"),
         };
         (
             format!("{failed}{left}, {succeeded} of {all} targets succeeded in {took}"),
-            AnsiColor::Red,
+            match report.success {
+                true => AnsiColor::Yellow,
+                false => AnsiColor::Red,
+            },
         )
     };
     let style = Style::new().bold().fg_color(Some(color.into()));
-    format!("{style}{text}{style:#}")
+    format!("{style}{text}{style:#}{}", partial(report))
+}
+
+/// Of a build whose outputs are not all of one time: which are of which. Of one that was rolled back,
+/// that they are not.
+fn partial(report: &BuildReport) -> String {
+    let of = |state| {
+        let targets = report.targets.iter();
+        let names: Vec<&str> = targets
+            .filter(|target| target.outputs == state)
+            .map(|target| target.name.as_str())
+            .collect();
+        shortened(&names)
+    };
+    let is_back = |target: &TargetReport| target.status == TargetStatus::RolledBack;
+    if !report.partial {
+        return match report.targets.iter().any(is_back) {
+            true => "\nrolled back: all outputs are as they were before".to_owned(),
+            false => String::new(),
+        };
+    }
+    let states = [
+        (OutputsState::Earlier, "are those of an earlier build"),
+        (OutputsState::None, "are not there"),
+    ];
+    let lines = states.into_iter().filter_map(|(state, what)| {
+        let names = of(state)?;
+        Some(format!("\npartial: the outputs of {names} {what}"))
+    });
+    lines.collect()
+}
+
+/// Names as one text, some of them if they are many; none when there are none.
+fn shortened(names: &[&str]) -> Option<String> {
+    const MOST: usize = 10;
+    let shown = names.iter().take(MOST).copied().collect::<Vec<_>>();
+    let more = names.len() - shown.len();
+    match (shown.is_empty(), more) {
+        (true, _) => None,
+        (_, 0) => Some(shown.join(", ")),
+        (_, more) => Some(format!("{} and {more} more", shown.join(", "))),
+    }
 }
 
 /// Everything that a target has to say: diagnostics, of failed actions their last lines, commands
@@ -121,6 +171,9 @@ pub(crate) fn show_target(target: &TargetReport, root: &Path) {
         if let Some(log) = &action.log {
             crate::render::tell(&format!("  log: {log}"));
         }
+        if let Some(kept) = &action.kept {
+            show_kept(kept);
+        }
         crate::render::tell("");
     }
 }
@@ -141,6 +194,24 @@ fn show_flaky(target: &str, action: &ActionReport) {
     ));
 }
 
+fn show_kept(kept: &KeptDirectory) {
+    crate::render::tell(&format!("  kept: {}", kept.directory));
+    if let Some(rerun) = &kept.rerun {
+        crate::render::tell(&format!("  again: {rerun}"));
+    }
+    for difference in &kept.differences {
+        crate::render::tell(&format!("    {difference}"));
+    }
+}
+
+fn status_of(target: &TargetReport) -> String {
+    let allowed = match target.failure_allowed {
+        true => " (allowed)",
+        false => "",
+    };
+    format!("{}{allowed}", status(target.status))
+}
+
 pub(crate) fn status(status: TargetStatus) -> &'static str {
     match status {
         TargetStatus::Built => "built",
@@ -149,6 +220,7 @@ pub(crate) fn status(status: TargetStatus) -> &'static str {
         TargetStatus::Failed => "failed",
         TargetStatus::Skipped => "skipped",
         TargetStatus::Cancelled => "cancelled",
+        TargetStatus::RolledBack => "rolled back",
     }
 }
 

@@ -94,10 +94,9 @@ impl Record {
     }
 }
 
-impl InPlace {
-    /// What the records of a project say.
-    pub(crate) fn load(root: &Path) -> Arc<Self> {
-        let mut known = Known::default();
+impl Known {
+    fn read(root: &Path) -> Self {
+        let mut known = Self::default();
         let records = Records::of(root).all(Sort::InPlace);
         let records: Vec<Record> = records
             .par_iter()
@@ -109,14 +108,29 @@ impl InPlace {
             }
             known.records.insert(record.target.clone(), record);
         }
+        known
+    }
+}
+
+impl InPlace {
+    /// What the records of a project say.
+    pub(crate) fn load(root: &Path) -> Arc<Self> {
         Arc::new(Self {
             root: root.to_owned(),
-            known: RwLock::new(known),
+            known: RwLock::new(Known::read(root)),
             declared: RwLock::default(),
             judged: RwLock::default(),
             turn: Mutex::default(),
             aside: AtomicU64::default(),
         })
+    }
+
+    /// Reads the records again, which somebody else has written meanwhile.
+    pub(super) fn reload(&self) {
+        let known = Known::read(&self.root);
+        *self.known_mut() = known;
+        let mut judged = self.judged.write().unwrap_or_else(|e| e.into_inner());
+        judged.clear();
     }
 
     /// A name for a file that is written aside, new in this build.

@@ -7,6 +7,7 @@ mod in_place;
 mod left;
 mod put;
 mod record;
+pub(crate) mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,13 +19,15 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 use synth_core::{Concern, Diagnostic, ProjectPath, TargetSpec};
 
-use crate::records::Sort;
+use crate::records::{Records, Sort};
+use crate::report::OutputsState;
 use crate::state::State;
 use crate::store::{Store, StoreError, io_error, materialize};
 use crate::tree::Tree;
 pub(crate) use in_place::{Declaration, InPlace, OutputPlace};
 use put::{Putting, StagedFiles};
 use record::Written;
+use undo::Undo;
 
 /// Puts outputs in place.
 #[derive(Clone, Debug)]
@@ -68,8 +71,8 @@ enum Step {
 
 /// Outputs that are written and not yet in place.
 struct Staged {
-    /// Removed, with what was replaced, when it is dropped.
-    _directory: tempfile::TempDir,
+    /// Removed, with what was replaced, when it is dropped; none where that is kept.
+    _directory: Option<tempfile::TempDir>,
     new: PathBuf,
     to: PathBuf,
     files: BTreeSet<String>,
@@ -107,12 +110,23 @@ impl Outputs {
         }
     }
 
-    fn putting(&self) -> Putting<'_> {
+    /// The directory that all outputs are below.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Takes note that records are not what they were.
+    pub(crate) fn look_again(&self) {
+        self.in_place.reload();
+    }
+
+    fn putting<'a>(&'a self, undo: Option<&'a Undo>) -> Putting<'a> {
         Putting {
             root: &self.root,
             state: &self.state,
             store: &self.store,
             in_place: &self.in_place,
+            undo,
         }
     }
 
@@ -194,7 +208,7 @@ impl Outputs {
             in_place,
         } = exports;
         if *in_place {
-            return self.putting().is_current(target, tree);
+            return self.putting(None).is_current(target, tree);
         }
         self.in_place.record(&target.name).is_empty() && self.is_current(target, tree)
     }
@@ -218,11 +232,15 @@ impl Outputs {
 
     /// Puts what targets export in place, all or, as far as that can be known beforehand, none:
     /// each is written and checked before the first is moved in. Tells which had to be written.
-    pub(crate) fn commit(&self, targets: &[Exports]) -> Result<Vec<Commit>, CommitError> {
+    pub(crate) fn commit(
+        &self,
+        targets: &[Exports],
+        undo: Option<&Undo>,
+    ) -> Result<Vec<Commit>, CommitError> {
         let mut steps = Vec::new();
         let mut commits = Vec::new();
         for (index, exports) in targets.iter().enumerate() {
-            let step = self.prepare(exports);
+            let step = self.prepare(exports, undo);
             let step = step.map_err(|problem| CommitError { index, problem })?;
             commits.push(Commit {
                 written: false,
@@ -237,7 +255,7 @@ impl Outputs {
         let _turn = steps.iter().any(puts).then(|| self.in_place.turn());
         for (index, (exports, step)) in targets.iter().zip(&steps).enumerate() {
             if let Step::Put(staged) = step
-                && let Some(problem) = self.putting().check(&exports.target, staged)
+                && let Some(problem) = self.putting(undo).check(&exports.target, staged)
             {
                 return Err(CommitError { index, problem });
             }
@@ -246,8 +264,8 @@ impl Outputs {
             let target = &exports.target;
             let installed = match step {
                 Step::Nothing => Ok(false),
-                Step::Replace(staged) => self.replace(target, staged),
-                Step::Put(staged) => self.putting().install(&target.name, staged),
+                Step::Replace(staged) => self.replace(target, staged, undo),
+                Step::Put(staged) => self.putting(undo).install(&target.name, staged),
             };
             let written = installed.map_err(|error| CommitError {
                 index,
@@ -261,7 +279,7 @@ impl Outputs {
     }
 
     /// Writes what a target exports beside its place, if it is not there yet.
-    fn prepare(&self, exports: &Exports) -> Result<Step, Diagnostic> {
+    fn prepare(&self, exports: &Exports, undo: Option<&Undo>) -> Result<Step, Diagnostic> {
         let Exports {
             target,
             tree,
@@ -272,23 +290,34 @@ impl Outputs {
             return Ok(Step::Nothing);
         }
         if *in_place {
-            let staged = self.putting().stage(target, tree);
+            let staged = self.putting(undo).stage(target, tree);
             return staged.map(Step::Put).map_err(failed);
         }
         if let Some(problem) = self.check(target) {
             return Err(problem);
         }
-        self.stage(target, tree).map(Step::Replace).map_err(failed)
+        let staged = self.stage(target, tree, undo);
+        staged.map(Step::Replace).map_err(failed)
     }
 
     /// Replaces an output directory, and removes what the target once put among its sources.
-    fn replace(&self, target: &TargetSpec, staged: Staged) -> Result<bool, StoreError> {
+    fn replace(
+        &self,
+        target: &TargetSpec,
+        staged: Staged,
+        undo: Option<&Undo>,
+    ) -> Result<bool, StoreError> {
         if !self.in_place.record(&target.name).is_empty() {
-            self.putting()
+            self.putting(undo)
                 .install(&target.name, StagedFiles::default())?;
         }
-        self.install(target, staged)?;
+        self.install(target, staged, undo)?;
         Ok(true)
+    }
+
+    /// Which outputs of a target there are that this build has not made.
+    pub(crate) fn of_earlier_builds(&self, target: &TargetSpec) -> OutputsState {
+        of_earlier_builds(&self.root, self.state.records(), &self.in_place, target)
     }
 
     /// Whether synth has written a target's output directory.
@@ -318,7 +347,7 @@ impl Outputs {
             return Ok(Vec::new());
         }
         let removed = self
-            .putting()
+            .putting(None)
             .remove(target)
             .map_err(|error| not_removed(&format!("what target `{target}` left"), &error))?;
         Ok(removed
@@ -381,15 +410,30 @@ impl Outputs {
             .collect())
     }
 
-    fn stage(&self, target: &TargetSpec, tree: &Tree) -> Result<Staged, StoreError> {
+    fn stage(
+        &self,
+        target: &TargetSpec,
+        tree: &Tree,
+        undo: Option<&Undo>,
+    ) -> Result<Staged, StoreError> {
         let to = self.directory(&target.output_path);
-        let parent = to.parent().unwrap_or(&self.root);
-        fs::create_dir_all(parent).map_err(io_error("creating", parent))?;
-        let directory = tempfile::Builder::new()
-            .prefix(&staging_prefix(&to))
-            .tempdir_in(parent)
-            .map_err(io_error("creating a directory in", parent))?;
-        let new = directory.path().join(NEW);
+        let (directory, new) = match undo {
+            Some(undo) => {
+                let failed = io_error("creating a directory for", &to);
+                let directory = undo.directory_for(&to).map_err(failed)?;
+                (None, directory.join(NEW))
+            }
+            None => {
+                let parent = to.parent().unwrap_or(&self.root);
+                fs::create_dir_all(parent).map_err(io_error("creating", parent))?;
+                let directory = tempfile::Builder::new()
+                    .prefix(&staging_prefix(&to))
+                    .tempdir_in(parent)
+                    .map_err(io_error("creating a directory in", parent))?;
+                let new = directory.path().join(NEW);
+                (Some(directory), new)
+            }
+        };
         fs::create_dir(&new).map_err(io_error("creating", &new))?;
         materialize(&self.store, tree, &new)?;
         let files = list(&new).map_err(io_error("reading", &new))?;
@@ -402,12 +446,27 @@ impl Outputs {
         })
     }
 
-    fn install(&self, target: &TargetSpec, staged: Staged) -> Result<(), StoreError> {
+    fn install(
+        &self,
+        target: &TargetSpec,
+        staged: Staged,
+        undo: Option<&Undo>,
+    ) -> Result<(), StoreError> {
         let output_path = &target.output_path;
+        if let Some(undo) = undo {
+            let noted = undo.note(Sort::Output, output_path.as_str());
+            noted.map_err(io_error("keeping what is known of", &staged.to))?;
+        }
         let mut record = self.record(output_path);
         record.pending = staged.files.clone();
         self.write_record(output_path, &record)?;
-        move_in(&staged.new, &staged.to)?;
+        match undo {
+            Some(undo) => {
+                let moved = undo.put(&staged.new, &staged.to);
+                moved.map_err(io_error("moving to", &staged.to))?;
+            }
+            None => move_in(&staged.new, &staged.to)?,
+        }
         let mut files = BTreeMap::new();
         for path in staged.files {
             let written =
@@ -420,6 +479,22 @@ impl Outputs {
             pending: BTreeSet::new(),
         };
         self.write_record(output_path, &record)
+    }
+}
+
+/// Which outputs of a target there are that no build under way has made.
+pub(crate) fn of_earlier_builds(
+    root: &Path,
+    records: &Records,
+    in_place: &InPlace,
+    target: &TargetSpec,
+) -> OutputsState {
+    let output_path = target.output_path.as_str();
+    let is_written = records.get(Sort::Output, output_path).is_some();
+    let in_directory = is_written && root.join(output_path).is_dir();
+    match in_directory || !in_place.record(&target.name).files.is_empty() {
+        true => OutputsState::Earlier,
+        false => OutputsState::None,
     }
 }
 

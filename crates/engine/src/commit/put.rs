@@ -12,8 +12,10 @@ use synth_core::{Diagnostic, ProjectPath, TargetSpec};
 
 use super::in_place::{InPlace, Placed, Record};
 use super::record::{Content, Present, Written};
+use super::undo::Undo;
 use super::{is_staging, list, staging_prefix};
 use crate::project::NEVER_SOURCES;
+use crate::records::Sort;
 use crate::state::State;
 use crate::store::{Store, StoreError, io_error, materialize};
 use crate::tree::{Tree, TreeEntry};
@@ -24,6 +26,8 @@ pub(super) struct Putting<'a> {
     pub(super) state: &'a State,
     pub(super) store: &'a Store,
     pub(super) in_place: &'a InPlace,
+    /// Where steps are written that can be taken back.
+    pub(super) undo: Option<&'a Undo>,
 }
 
 /// Files that are written aside. What is not moved away is removed when it is dropped.
@@ -33,10 +37,15 @@ pub(super) struct StagedFiles {
     wanted: BTreeMap<String, Content>,
     /// What of it is aside, because it is not in place yet, and where.
     aside: BTreeMap<String, PathBuf>,
+    /// Whether what is aside is another's: it may be what was in place before.
+    is_kept: bool,
 }
 
 impl Drop for StagedFiles {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         for path in self.aside.values() {
             // The next build removes what stays.
             let _ = fs::remove_file(path);
@@ -69,10 +78,14 @@ impl Putting<'_> {
         let mut staged = StagedFiles {
             wanted: wanted(target, tree),
             aside: BTreeMap::new(),
+            is_kept: self.undo.is_some(),
         };
         // Side by side under new names: their own would take a directory for each of those above.
         let mut missing = Tree::default();
-        let parent = self.state.staging_directory();
+        let parent = match self.undo {
+            Some(undo) => undo.directory().to_owned(),
+            None => self.state.staging_directory(),
+        };
         for (relative, entry) in tree.leaves() {
             let path = below(&target.source_path, &relative);
             let disk = self.root.join(&path);
@@ -81,7 +94,10 @@ impl Putting<'_> {
             if content.is_some_and(|content| present == Present::Leaf(content)) {
                 continue;
             }
-            let name = self.in_place.name_aside();
+            let name = match self.undo {
+                Some(undo) => undo.name(),
+                None => self.in_place.name_aside(),
+            };
             staged.aside.insert(path, parent.join(&name));
             missing
                 .insert(&name, entry.clone())
@@ -246,11 +262,15 @@ impl Putting<'_> {
             let made = ancestors(path).filter(|above| absent(above) || stale.contains(*above));
             record.directories.extend(made.map(ToOwned::to_owned));
         }
-        self.in_place.keep(self.state, record.clone())?;
+        self.keep(record.clone())?;
         let mut removed = Vec::new();
         for path in &stale {
             let disk = self.root.join(path);
-            fs::remove_file(&disk).map_err(io_error("removing", &disk))?;
+            let gone = match self.undo {
+                Some(undo) => undo.take(&disk),
+                None => fs::remove_file(&disk),
+            };
+            gone.map_err(io_error("removing", &disk))?;
             removed.push(path.clone());
         }
         removed.extend(self.remove_empty_directories(&mut record, &staged.wanted));
@@ -264,13 +284,27 @@ impl Putting<'_> {
             let written = Written::of(&disk).map_err(io_error("reading", &disk))?;
             record.files.insert(path, Placed { written, content });
         }
-        self.in_place.keep(self.state, record)?;
+        self.keep(record)?;
         Ok(removed)
+    }
+
+    /// Keeps a target's record.
+    fn keep(&self, record: Record) -> Result<(), StoreError> {
+        if let Some(undo) = self.undo {
+            let noted = undo.note(Sort::InPlace, &record.target);
+            noted.map_err(io_error("keeping what is known below", self.root))?;
+        }
+        self.in_place.keep(self.state, record)
     }
 
     fn move_in(&self, from: &Path, path: &str) -> Result<(), StoreError> {
         let to = self.root.join(path);
         let parent = to.parent().unwrap_or(self.root);
+        if let Some(undo) = self.undo {
+            let made = undo.make_directories(parent);
+            made.map_err(io_error("creating", parent))?;
+            return put(undo, from, &to).map_err(io_error("moving to", &to));
+        }
         fs::create_dir_all(parent).map_err(io_error("creating", parent))?;
         match fs::rename(from, &to) {
             // Something is mounted there: beside its place it is on the same file system.
@@ -309,7 +343,7 @@ impl Putting<'_> {
         for mut record in self.in_place.records(gives_up) {
             record.files.retain(|path, _| !wanted.contains_key(path));
             record.pending.retain(|path, _| !wanted.contains_key(path));
-            self.in_place.keep(self.state, record)?;
+            self.keep(record)?;
         }
         Ok(())
     }
@@ -328,7 +362,12 @@ impl Putting<'_> {
                 continue;
             }
             // Of one that holds something else, synth keeps no track any longer.
-            if fs::remove_dir(self.root.join(&directory)).is_ok() {
+            let disk = self.root.join(&directory);
+            let gone = match self.undo {
+                Some(undo) => undo.remove_directory(&disk),
+                None => fs::remove_dir(&disk),
+            };
+            if gone.is_ok() {
                 removed.push(directory.clone());
             }
             record.directories.remove(&directory);
@@ -337,8 +376,28 @@ impl Putting<'_> {
     }
 }
 
+/// Moves a file to its name in a way that can be taken back.
+fn put(undo: &Undo, from: &Path, to: &Path) -> io::Result<()> {
+    match undo.put(from, to) {
+        // Something is mounted there: beside its place it is on the same file system.
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let beside = copy_beside(from, to)?;
+            let path = beside.keep().map_err(|error| error.error)?;
+            undo.put(&path, to)
+        }
+        result => result,
+    }
+}
+
 /// Copies a file or a link beside its place on another file system, and moves it to its name.
 fn move_across(from: &Path, to: &Path) -> io::Result<()> {
+    copy_beside(from, to)?
+        .persist(to)
+        .map_err(|error| error.error)
+}
+
+/// Copies a file or a link beside its place.
+fn copy_beside(from: &Path, to: &Path) -> io::Result<tempfile::TempPath> {
     let parent = to.parent().unwrap_or(Path::new("/"));
     let beside = |directory: &Path| {
         tempfile::Builder::new()
@@ -349,14 +408,14 @@ fn move_across(from: &Path, to: &Path) -> io::Result<()> {
         let name = beside(parent)?.into_temp_path();
         fs::remove_file(&name)?;
         std::os::unix::fs::symlink(fs::read_link(from)?, &name)?;
-        return name.persist(to).map_err(|error| error.error);
+        return Ok(name);
     }
     let mut source = File::open(from)?;
     let metadata = source.metadata()?;
     let mut copy = beside(parent)?;
     io::copy(&mut source, &mut copy)?;
     copy.as_file().set_permissions(metadata.permissions())?;
-    copy.persist(to).map(|_| ()).map_err(|error| error.error)
+    Ok(copy.into_temp_path())
 }
 
 /// What a target leaves, by path from the project's root.

@@ -30,6 +30,16 @@ impl Written {
         Ok(Self::of_metadata(&fs::symlink_metadata(path)?))
     }
 
+    /// Whether it is the same file, which somebody may have moved meanwhile.
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        let moved = Self {
+            changed_s: other.changed_s,
+            changed_ns: other.changed_ns,
+            ..self.clone()
+        };
+        moved == *other
+    }
+
     pub(super) fn of_metadata(metadata: &Metadata) -> Self {
         Self {
             size: metadata.len(),

@@ -15,6 +15,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,8 @@ pub struct Pipeline {
     pub parallel_execution: bool,
     /// What happens to the rest when a target fails.
     pub failure_strategy: FailureStrategy,
+    /// The targets whose failure does not count.
+    pub allowed_failures: BTreeSet<String>,
     /// How actions are kept to what they declare.
     pub sandbox: SandboxConfig,
     /// Which failures are tried again; a target's own settings go before.
@@ -264,6 +267,7 @@ impl Pipeline {
             environment: table.environment.clone(),
             parallel_execution: table.parallel_execution.unwrap_or(true),
             failure_strategy: table.failure_strategy.unwrap_or_default(),
+            allowed_failures: targets::allowed_failures(&document),
             sandbox: sandbox::read(&document, table.sandbox.as_ref(), &mut problems),
             retry: retry::read(&document, table.retry.as_ref(), &mut problems),
             targets,
@@ -312,6 +316,7 @@ impl Pipeline {
             environment: None,
             parallel_execution: true,
             failure_strategy: FailureStrategy::default(),
+            allowed_failures: BTreeSet::new(),
             sandbox: SandboxConfig::default(),
             retry: RetrySettings::default(),
             output_paths: output_paths(&targets),
@@ -356,6 +361,11 @@ impl Pipeline {
             wanted.contains(&(index - 1))
         });
         Ok(self)
+    }
+
+    /// Whether the build succeeds although a target has failed.
+    pub(crate) fn allows_failure(&self, target: &str) -> bool {
+        self.allowed_failures.contains(target)
     }
 
     /// A target by its name.

@@ -20,7 +20,7 @@ pub enum FailureStrategy {
     StopAll,
     /// Everything that doesn't depend on the failure is still built.
     Continue,
-    /// As `stop_all`, and no target's outputs are replaced unless all targets succeed.
+    /// As `stop_all`, and all outputs, and effects, are as they were before.
     Rollback,
 }
 
@@ -178,10 +178,12 @@ pub(crate) struct TargetTable {
     /// Which failures of the target's actions are tried again, and when; goes before the
     /// pipeline's own.
     pub(crate) retry: Option<RetrySettings>,
+    /// Whether the build succeeds when this target fails. What needs it is not built then.
+    pub(crate) allow_failure: bool,
 }
 
 /// The names of the keys that every target has.
-pub(crate) const COMMON_KEYS: [&str; 8] = [
+pub(crate) const COMMON_KEYS: [&str; 9] = [
     "type",
     "source_path",
     "output_path",
@@ -190,6 +192,7 @@ pub(crate) const COMMON_KEYS: [&str; 8] = [
     "needs",
     "publish",
     "retry",
+    "allow_failure",
 ];
 
 /// Other spellings of the common keys, as codomyrmex's `build_synthesis` has them.

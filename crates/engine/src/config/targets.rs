@@ -1,5 +1,7 @@
 //! The tables of targets: kinds looked up, settings checked against the kind's schema.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use synth_core::{Diagnostic, ProjectPath, TargetSpec};
 
@@ -57,6 +59,17 @@ pub(super) fn read(
         }));
     }
     targets
+}
+
+/// The targets whose failure does not count.
+pub(super) fn allowed_failures(document: &Document) -> BTreeSet<String> {
+    let entries = document.root.get("targets").and_then(Node::table);
+    let allowed = |entry: &&document::Entry| {
+        let value = entry.value.get("allow_failure").map(Node::to_json);
+        value == Some(Value::Bool(true))
+    };
+    let allowed = entries.into_iter().flatten().filter(allowed);
+    allowed.map(|entry| entry.key.clone()).collect()
 }
 
 fn unknown_kind(target: &str, kind: &Node, registry: &Registry, unusable: &[String]) -> Diagnostic {

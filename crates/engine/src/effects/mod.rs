@@ -6,6 +6,7 @@ mod directory;
 mod gather;
 mod hold;
 pub(crate) mod journal;
+mod left_out;
 mod order;
 pub(crate) mod proved;
 mod publish;

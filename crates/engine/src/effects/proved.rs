@@ -90,8 +90,8 @@ fn effects(spec: &TargetSpec, plan: &Plan) -> Vec<Effect> {
     effects
 }
 
-/// Of a target's table.
-fn name(spec: &TargetSpec) -> String {
+/// The name of a target's record, which is of its very table.
+pub(crate) fn name(spec: &TargetSpec) -> String {
     let table = serde_json::to_vec(spec).unwrap_or_default();
     format!("{} {}", spec.name, digest_bytes(&table).sha256)
 }

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use super::gather::gather;
 use super::hold::{self, Processes};
 use super::journal::{self, Journal};
+use super::left_out::leave_out;
 use super::record::{EffectState, Entry, Opened, Standing, Story};
 use super::run::{Doing, Hand, Remaining, apply_all, undo_all};
 use super::staging::{self, StagingError};
@@ -25,6 +26,7 @@ use crate::event::Observer;
 use crate::executor::Stop;
 use crate::plugin::HostProgram;
 use crate::state::{State, WorkspaceLock};
+use crate::transaction::{TakesOver, Transaction, settle};
 
 /// How effects are carried out.
 pub struct EffectOptions<'a> {
@@ -34,6 +36,8 @@ pub struct EffectOptions<'a> {
     pub stop: Stop,
     /// The program that ends what is left of an effect; none lets that go on.
     pub host: Option<HostProgram>,
+    /// The build that it follows, which holds the workspace; none when it is by itself.
+    pub transaction: Option<&'a Transaction>,
     /// Is told when another build holds the workspace.
     pub observer: Arc<dyn Observer>,
     /// Is told what is done with which effect (`site: upload`), and what that does.
@@ -202,7 +206,8 @@ pub fn planned_effects(
     phases: &[EffectPhase],
 ) -> Result<Vec<EffectReport>, Vec<Diagnostic>> {
     let state = open_state(&pipeline.root).map_err(crate::BuildError::into_diagnostics)?;
-    let opened = gather(pipeline, &state, phases, String::new())?;
+    let (pipeline, _) = leave_out(pipeline, &state);
+    let opened = gather(&pipeline, &state, phases, String::new())?;
     let pending = |entry: &Entry| reported(entry, &Standing::Pending);
     Ok(opened.effects.iter().map(pending).collect())
 }
@@ -219,28 +224,38 @@ pub fn publish(
     options: &EffectOptions<'_>,
 ) -> Result<EffectsReport, Vec<Diagnostic>> {
     let root = &pipeline.root;
-    let (state, _lock) = begin(root, options)?;
+    let (state, _lock, told) = begin(root, options)?;
     refuse_unfinished(root)?;
     let build = build_name();
-    let opened = gather(pipeline, &state, phases, build.clone())?;
+    let (pipeline, mut notes) = leave_out(pipeline, &state);
+    notes.extend(told);
+    let opened = gather(&pipeline, &state, phases, build.clone())?;
     if opened.effects.is_empty() {
         return Ok(EffectsReport {
             build: String::new(),
             success: true,
             unfinished: false,
             effects: Vec::new(),
-            diagnostics: Vec::new(),
+            diagnostics: notes,
         });
     }
     confirm(&opened, options)?;
     clear_leftovers(root);
     let worker = worker(root, &state, registry, options, opened.clone())?;
     let begun = stage(root, &worker.stage, &opened, &options.stop).and_then(|()| {
-        let journal = Journal::begin(root, opened);
+        let transaction = options.transaction;
+        let noted = transaction.map(|build| build.begin_effects(&opened.build));
+        let journal = noted
+            .unwrap_or(Ok(()))
+            .and_then(|()| Journal::begin(root, opened));
         journal.map_err(|problem| vec![problem])
     });
     match begun {
-        Ok(journal) => Ok(carry_out(journal, worker, apply_all)),
+        Ok(journal) => {
+            let mut report = carry_out(journal, worker, apply_all);
+            report.diagnostics.extend(notes);
+            Ok(report)
+        }
         Err(problems) => {
             let _ = fs::remove_dir_all(&worker.stage);
             Err(problems)
@@ -258,7 +273,7 @@ pub fn rollback(
     build: &str,
     options: &EffectOptions<'_>,
 ) -> Result<EffectsReport, Vec<Diagnostic>> {
-    let (state, _lock) = begin(root, options)?;
+    let (state, _lock, told) = begin(root, options)?;
     refuse_unfinished(root)?;
     let stories = stories(root)?;
     let Some(at) = stories.iter().position(|story| story.opened.build == build) else {
@@ -302,9 +317,11 @@ pub fn rollback(
     if stage(root, &worker.stage, &opened, &options.stop).is_err() {
         let _ = fs::remove_dir_all(&worker.stage);
     }
-    Ok(carry_out(journal, worker, |journal, hand| {
+    let mut report = carry_out(journal, worker, |journal, hand| {
         undo_all(journal, hand, Remaining::Told)
-    }))
+    });
+    report.diagnostics.extend(told);
+    Ok(report)
 }
 
 /// Goes on with what a crash, or an undo that failed, has left; none when there is nothing.
@@ -317,9 +334,15 @@ pub fn recover(
     recovery: Recovery,
     options: &EffectOptions<'_>,
 ) -> Result<Option<EffectsReport>, Vec<Diagnostic>> {
-    let (state, _lock) = begin(root, options)?;
+    let (state, _lock, told) = begin(root, options)?;
     let Some(open) = open_one(root)? else {
-        return Ok(None);
+        return Ok(told.map(|told| EffectsReport {
+            build: String::new(),
+            success: true,
+            unfinished: false,
+            effects: Vec::new(),
+            diagnostics: vec![told],
+        }));
     };
     let build = open.report.build;
     let (journal, torn_bytes) = Journal::resume(root, &build)?;
@@ -365,6 +388,8 @@ pub fn recover(
             .diagnostics
             .push(Diagnostic::warning("effect.journal.torn", message));
     }
+    // The outputs of the build that they were for follow its effects.
+    report.diagnostics.extend(settle(root, TakesOver::No)?);
     Ok(Some(report))
 }
 
@@ -389,25 +414,39 @@ fn carry_out(
     EffectsReport::of(journal.story(), said)
 }
 
-/// Holds the workspace.
+/// Holds the workspace, unless the build that this follows does, and brings one that has died to its
+/// end: what is proven is what was before it. Tells if there was one.
 fn begin(
     root: &Path,
     options: &EffectOptions<'_>,
-) -> Result<(State, WorkspaceLock), Vec<Diagnostic>> {
+) -> Result<(State, Option<WorkspaceLock>, Option<Diagnostic>), Vec<Diagnostic>> {
     let state = open_state(root).map_err(crate::BuildError::into_diagnostics)?;
-    let lock = options
-        .runtime
-        .block_on(state.lock(options.observer.as_ref(), &options.stop.cancel))
-        .map_err(|error| unusable(&root.join(".synth"), &error).into_diagnostics())?
-        .ok_or_else(|| crate::BuildError::Cancelled.into_diagnostics())?;
-    let alone = options
-        .runtime
-        .block_on(hold::until_alone(root, &options.stop.cancel));
-    match alone {
-        Ok(true) => Ok((state, lock)),
-        Ok(false) => Err(crate::BuildError::Cancelled.into_diagnostics()),
-        Err(error) => Err(unusable(&root.join(".synth"), &error).into_diagnostics()),
+    let held = options
+        .transaction
+        .is_some_and(Transaction::holds_workspace);
+    let cancelled = || crate::BuildError::Cancelled.into_diagnostics();
+    let state_of =
+        |error: &std::io::Error| unusable(&root.join(".synth"), error).into_diagnostics();
+    let (runtime, cancel) = (&options.runtime, &options.stop.cancel);
+    let lock = match held {
+        true => None,
+        false => {
+            let lock = runtime.block_on(state.lock(options.observer.as_ref(), cancel));
+            Some(
+                lock.map_err(|error| state_of(&error))?
+                    .ok_or_else(cancelled)?,
+            )
+        }
+    };
+    let alone = runtime.block_on(hold::until_alone(root, cancel));
+    if !alone.map_err(|error| state_of(&error))? {
+        return Err(cancelled());
     }
+    if lock.is_none() {
+        return Ok((state, None, None));
+    }
+    let told = settle(root, TakesOver::No)?;
+    Ok((state, lock, told))
 }
 
 /// All journals, the oldest first.

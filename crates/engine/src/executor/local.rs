@@ -9,6 +9,7 @@ use synth_core::{Action, ActionKind, Diagnostic, Exec};
 
 use super::confined::Place;
 use super::environment::{environment, passed_on, with_root};
+use super::kept::Keep;
 use super::layout::{Layout, fits_in_memory};
 use super::process::{Command, End};
 use super::undeclared::{self, Search, look_for_reads, look_for_writes};
@@ -42,9 +43,10 @@ impl LocalExecutor {
         let deadline = started
             .checked_add(timeout)
             .unwrap_or(started + DEFAULT_TIMEOUT);
-        let memory = fits_in_memory(&execution.action, &execution.inputs)
-            .then(|| execution.sandbox.inputs())
-            .flatten();
+        // What is in memory is gone when the action is over.
+        let in_memory =
+            execution.keep.is_none() && fits_in_memory(&execution.action, &execution.inputs);
+        let memory = in_memory.then(|| execution.sandbox.inputs()).flatten();
         // Where there is no room in memory, there is some on the disk.
         let place = memory.and_then(|memory| memory.make().ok());
         let mut ended = self.attempt(&execution, place, deadline).await;
@@ -76,11 +78,49 @@ impl LocalExecutor {
         let work = work.map_err(|problem| Ended::failed(problem.clone()))?;
         let layout = Layout::make(work, memory, &execution.action.kind)
             .map_err(|error| Ended::failed(unprepared(&execution.action, &error)))?;
-        let ended = self.run_in(execution, &layout, deadline).await;
+        let mut ended = self.run_in(execution, &layout, deadline).await;
+        if let Some(keep) = &execution.keep
+            && let Some(problem) = self.keep_or_forget(keep, execution, &layout, &ended).await
+            && let Err(Unsuccessful::Ended(Ended::Failed { diagnostics, .. })) = &mut ended
+        {
+            diagnostics.push(problem);
+        }
         let work = Arc::clone(work);
         // Off the caller's path: large directories take a while to remove.
         tokio::task::spawn_blocking(move || layout.remove(&work));
         ended
+    }
+
+    /// Keeps the directory of an action that has failed. Gives why that can't be done.
+    async fn keep_or_forget(
+        &self,
+        keep: &Keep,
+        execution: &Execution,
+        layout: &Layout,
+        ended: &Result<CachedAction, Unsuccessful>,
+    ) -> Option<Diagnostic> {
+        let failed = matches!(ended, Err(Unsuccessful::Ended(Ended::Failed { .. })));
+        // One that has lost what it needs is run once more.
+        let failed = failed && !self.store.is_interrupted();
+        let (keep, action) = (keep.clone(), execution.action.clone());
+        let (from, in_sandbox) = (
+            layout.path().to_owned(),
+            execution.sandbox.client().is_some(),
+        );
+        let kept = blocking(move || {
+            if !failed {
+                keep.forget();
+                return Ok(());
+            }
+            keep.keep(&action, &from, in_sandbox).map_err(|error| {
+                let what = &action.description;
+                let message = format!("the directory of `{what}` can't be kept");
+                Diagnostic::warning("execute.keep", message)
+                    .concerning(synth_core::Concern::State)
+                    .caused_by(&error)
+            })
+        });
+        kept.await.err()
     }
 
     async fn run_in(

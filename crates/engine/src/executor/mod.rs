@@ -4,6 +4,7 @@
 mod confined;
 pub(crate) mod environment;
 mod handover;
+pub(crate) mod kept;
 mod layout;
 mod line_log;
 mod local;
@@ -49,6 +50,8 @@ pub(crate) struct Execution {
     pub(crate) meter: Arc<Meter>,
     /// Where its processes take further jobs from.
     pub(crate) jobserver: Option<Arc<Share>>,
+    /// Where its directory is kept when it fails, if it is.
+    pub(crate) keep: Option<kept::Keep>,
 }
 
 /// How an execution is stopped from outside.

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::confined::Place;
 use super::environment::{Directories, environment, passed_on};
+use super::kept::{Keep, Rerun};
 use super::line_log::LineLog;
 use super::process::{Command, End};
 use super::{Ended, Execution, Meter, local, log_limit};
@@ -41,6 +42,7 @@ pub(crate) async fn run(
         progress: Arc::clone(&execution.progress),
         meter: Arc::clone(&execution.meter),
         jobserver: execution.jobserver.clone(),
+        keep: execution.keep.clone(),
         deadline,
         runtime: Handle::current(),
         interrupted: Cell::new(None),
@@ -66,6 +68,8 @@ struct Context {
     progress: Arc<dyn Fn(&str) + Send + Sync>,
     meter: Arc<Meter>,
     jobserver: Option<Arc<Share>>,
+    /// Is told which processes fail.
+    keep: Option<Keep>,
     deadline: Instant,
     runtime: Handle,
     /// How a process of this action was ended from outside, if one was.
@@ -184,6 +188,21 @@ impl RunContext for Context {
         if finished.end != End::Exited(0) {
             let line = failure::of_process(&command.program, &command.arguments);
             self.meter.failed(line);
+        }
+        if finished.end != End::Exited(0)
+            && let Some(keep) = &self.keep
+        {
+            keep.failed(Rerun {
+                passed: passed
+                    .into_iter()
+                    .map(|(name, _)| name)
+                    .filter(|name| !process.environment.contains_key(name))
+                    .collect(),
+                program: command.program,
+                arguments: command.arguments,
+                directory: command.directory,
+                environment: command.environment,
+            });
         }
         let exit_code = match finished.end {
             End::Exited(code) => Some(code),

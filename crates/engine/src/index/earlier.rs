@@ -13,6 +13,7 @@ use super::contents::{self, Contents};
 use super::fact::{Base, Seen, Verdict};
 use super::stamp::{Stamp, file_clock};
 use crate::build::{build_name, default_store_directory};
+use crate::commit::undo;
 use crate::digest::digest_bytes;
 use crate::plugin::PluginOptions;
 use crate::registry::executable_identity;
@@ -145,6 +146,9 @@ impl Earlier {
     /// The report of a build that has nothing to do: none where there is something.
     #[must_use]
     pub fn nothing_to_do(&self) -> Option<BuildReport> {
+        if undo::is_left(&self.root) {
+            return None;
+        }
         let found = self.found.as_ref()?;
         let contents = found.contents()?;
         if contents.entries.len() != contents.targets
@@ -163,6 +167,7 @@ impl Earlier {
             pipeline: contents.pipeline.into_owned(),
             environment: contents.environment.map(std::borrow::Cow::into_owned),
             success: true,
+            partial: false,
             duration_ms: milliseconds(self.started.elapsed()),
             targets: reports.collect::<Option<_>>()?,
             effects: Vec::new(),

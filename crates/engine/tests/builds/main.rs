@@ -10,6 +10,7 @@ mod cache;
 mod caching;
 mod containment;
 mod explaining;
+mod failing;
 mod in_place;
 mod index;
 mod outputs;

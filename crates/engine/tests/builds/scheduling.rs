@@ -8,7 +8,7 @@ use crate::workspace::{Workspace, pipeline, statuses};
 
 #[test]
 fn each_failure_strategy_does_what_it_says() {
-    use TargetStatus::{Built, Cancelled, Failed, Skipped};
+    use TargetStatus::{Built, Cancelled, Failed, RolledBack, Skipped};
     let targets = [
         "good | | echo good > out/good.txt",
         "bad | good | echo reason >&2; exit 7",
@@ -39,7 +39,7 @@ fn each_failure_strategy_does_what_it_says() {
         (
             "rollback",
             [
-                ("good", Cancelled),
+                ("good", RolledBack),
                 ("bad", Failed),
                 ("dependent", Skipped),
                 ("late", Cancelled),

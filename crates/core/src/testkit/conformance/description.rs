@@ -17,7 +17,7 @@ use crate::{Diagnostic, KindDescription, TargetDescription};
 const FILE: &str = "synth-target.json";
 
 /// Keys that every target has, whatever its kind.
-const COMMON_KEYS: [&str; 8] = [
+const COMMON_KEYS: [&str; 9] = [
     "type",
     "source_path",
     "output_path",
@@ -26,6 +26,7 @@ const COMMON_KEYS: [&str; 8] = [
     "needs",
     "publish",
     "retry",
+    "allow_failure",
 ];
 
 /// What the engine takes of the schema's top level: a kind's keys are put beside the common ones.

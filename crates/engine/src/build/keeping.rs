@@ -1,0 +1,131 @@
+//! What a build keeps for what comes after it: what it has proven, and what it saw and left.
+
+use std::collections::HashMap;
+
+use super::{BuildError, Ran, unusable};
+use crate::config::Pipeline;
+use crate::effects::proved;
+use crate::index::stamp::wait_for_the_next_tick;
+use crate::index::{self, Built, Earlier, Gathering};
+use crate::options::BuildOptions;
+use crate::records::Sort;
+use crate::schedule::{PlannedTarget, Workshop};
+use crate::tree::Tree;
+
+/// Takes note of what was proven before, where what the build has done can be taken back.
+pub(super) fn note_proofs(
+    workshop: &Workshop,
+    targets: &[PlannedTarget],
+) -> Result<(), BuildError> {
+    let Some(log) = workshop.transaction.log() else {
+        return Ok(());
+    };
+    let open = targets.iter().filter(|target| target.settled.is_none());
+    for target in open {
+        let noted = log.note(Sort::Proved, &proved::name(&target.spec));
+        noted.map_err(|error| unusable(&workshop.outputs.root().join(".synth"), &error))?;
+    }
+    Ok(())
+}
+
+/// Keeps what the build has proven for a publish that follows. Of a target that is settled it is
+/// known. When that can't be kept, a publish says that there was no build.
+pub(super) fn keep_proofs(workshop: &Workshop, targets: &[PlannedTarget], ran: &Ran) {
+    let (mut proved, mut not_proved) = (Vec::new(), Vec::new());
+    let trees: HashMap<&str, &Tree> = targets
+        .iter()
+        .zip(&ran.trees)
+        .filter_map(|(target, tree)| Some((target.spec.name.as_str(), tree.as_ref()?)))
+        .collect();
+    for (target, tree) in targets.iter().zip(&ran.trees) {
+        let name = &target.spec.name;
+        let report = ran.reports.iter().find(|report| report.name == *name);
+        let succeeded = report.is_some_and(|report| report.status.is_success());
+        match tree {
+            _ if target.settled.is_some() => {}
+            Some(tree) if succeeded && ran.faults.is_empty() => {
+                let spec = &target.spec;
+                let needs = spec.needs.iter().filter_map(|need| {
+                    let tree = trees.get(need.as_str())?;
+                    Some((need.clone(), tree.digest().sha256))
+                });
+                let needs = needs.collect();
+                let found = proved::Proved::of(spec, &target.kind, &target.plan, tree, needs);
+                proved.push((spec, found));
+            }
+            _ => not_proved.push(&target.spec),
+        }
+    }
+    let _ = proved::keep(workshop.state.records(), &proved, &not_proved);
+}
+
+/// Keeps what the build saw and left for the next one.
+pub(super) fn keep_index(
+    pipeline: &Pipeline,
+    options: &BuildOptions,
+    workshop: &Workshop,
+    targets: &[PlannedTarget],
+    ran: &Ran,
+    earlier: &Earlier,
+) {
+    // What was written until now is not taken for what is written later.
+    wait_for_the_next_tick();
+    let common = options.watched.facts(&pipeline.root);
+    let (Some(common), Some(root)) = (common, pipeline.root.to_str()) else {
+        return;
+    };
+    if !ran.faults.is_empty() || ran.reports.len() != targets.len() {
+        return;
+    }
+    let all = targets.iter().zip(&ran.reports).zip(&ran.trees);
+    let built: Vec<Built<'_>> = all
+        .filter(|((target, report), _)| target.settled.is_none() && report.status.is_success())
+        .filter_map(|((target, report), tree)| {
+            Some(Built {
+                spec: &target.spec,
+                plan: &target.plan,
+                dialogue: target.dialogue.as_ref(),
+                exports: workshop.store.keep_tree(tree.as_ref()?).ok()?,
+                report,
+            })
+        })
+        .collect();
+    let settled = targets.iter().filter(|target| target.settled.is_some());
+    let settled: Vec<&str> = settled.map(|target| target.spec.name.as_str()).collect();
+    let gathering = Gathering {
+        project: &workshop.project,
+        outputs: &workshop.outputs,
+    };
+    let known = earlier.contents();
+    let known = known
+        .as_ref()
+        .map(|(contents, verdicts)| (contents, *verdicts));
+    let mut contents = index::gather(&gathering, common, &built, known, &settled);
+    let order: HashMap<&str, usize> = targets
+        .iter()
+        .enumerate()
+        .map(|(index, target)| (target.spec.name.as_str(), index))
+        .collect();
+    contents
+        .entries
+        .sort_by_key(|entry| order.get(entry.name.as_ref()).copied());
+    contents.pipeline = pipeline.name.as_str().into();
+    contents.environment = pipeline.environment.as_deref().map(Into::into);
+    contents.diagnostics = serde_json::to_string(&pipeline.warnings)
+        .unwrap_or_default()
+        .into();
+    contents.root = root.into();
+    contents.targets = targets.len();
+    let places = targets.iter().map(|target| {
+        let place = target.place();
+        index::Place {
+            name: target.spec.name.as_str().into(),
+            in_place: place.in_place,
+            patterns: place
+                .patterns
+                .map(|patterns| patterns.into_iter().map(Into::into).collect()),
+        }
+    });
+    contents.places = places.collect();
+    earlier.keep(&contents);
+}
