@@ -245,6 +245,47 @@ fn figures_name_what_bounds_a_build() {
 }
 
 #[test]
+fn an_action_that_passes_at_the_third_attempt_is_flaky() {
+    let workspace = Workspace::new();
+    workspace.write(
+        "synth.toml",
+        "sandbox = \"off\"\n\
+         [targets.site]\ntype = \"static\"\nsource_path = \"web\"\n\
+         build_command = [\"sh\", \"build.sh\"]\nbuild_output = \"out\"\n\
+         retry = { attempts = 3, exit_codes = [75], initial_delay_seconds = 0.01 }\n",
+    );
+    let count = workspace.beside("count");
+    let script = format!(
+        "echo x >> '{0}'\ntest $(wc -l < '{0}') -ge 3 || exit 75\n\
+         mkdir out\necho '<!doctype html><html lang=en><title>Shop</title>' > out/index.html\n",
+        count.display()
+    );
+    workspace.write("web/build.sh", script);
+    workspace.synth(["build"]).succeeded();
+    let build = &history(&workspace, &[])[0];
+    let actions = build["targets"][0]["actions"].as_array().unwrap();
+    let attempts: Vec<(&str, &Value)> = actions
+        .iter()
+        .map(|action| (text(&action["id"]), &action["attempts"]))
+        .collect();
+    assert!(attempts.contains(&("build", &3.into())), "{attempts:?}");
+    let stats = workspace.synth(["stats", "--json"]).succeeded().json();
+    let flaky = stats["flaky_actions"].as_array().unwrap();
+    assert_eq!(flaky.len(), 1, "{flaky:?}");
+    assert_eq!(flaky[0]["action"], "build");
+    assert_eq!(flaky[0]["passed_on_retry"], 1);
+    assert_eq!(flaky[0]["last_build"], build["id"]);
+    // What is up to date afterwards has not been tried at all.
+    let report = workspace.build([""; 0]).succeeded();
+    for action in report.target("site")["actions"].as_array().unwrap() {
+        assert_eq!(
+            (&action["attempts"], &action["flaky"]),
+            (&Value::Null, &Value::Null)
+        );
+    }
+}
+
+#[test]
 fn builds_that_do_not_begin_are_in_the_history_too() {
     let workspace = shop();
     workspace.synth(["build"]).succeeded();

@@ -244,7 +244,7 @@ impl ActionEntry {
             written_bytes: report.written_bytes,
             exit_code: report.exit_code,
             signal: report.signal,
-            attempts: ran.then_some(1),
+            attempts: report.attempts,
             digest: report.digest.clone(),
             log: report.log.clone(),
         }

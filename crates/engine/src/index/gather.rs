@@ -143,6 +143,9 @@ fn entry(built: &Built<'_>, facts: Vec<u32>) -> Option<Entry<'static>> {
         action.waited = false;
         action.started_us = None;
         action.executed_ms = None;
+        action.attempts = None;
+        action.flaky = false;
+        action.retries.clear();
         action.duration_ms = 0;
         action.cpu_ms = None;
         action.peak_memory_bytes = None;
