@@ -85,6 +85,7 @@ fn work(build: &BuildEntry) -> String {
     let statuses = [
         TargetStatus::Built,
         TargetStatus::Cached,
+        TargetStatus::RolledBack,
         TargetStatus::Failed,
         TargetStatus::Skipped,
         TargetStatus::Cancelled,
