@@ -60,7 +60,7 @@ fn a_panic_in_validate() {
     4 | type = "faults"
       |        ^^^^^^^^
       |
-      = note: validate met what it did not expect (at faults/src/lib.rs:43)
+      = note: validate met what it did not expect (at faults/src/lib.rs:44)
       = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
     "#);
 }
@@ -76,7 +76,7 @@ fn a_panic_in_plan() {
     4 | type = "faults"
       |        ^^^^^^^^
       |
-      = note: plan met what it did not expect (at faults/src/lib.rs:52)
+      = note: plan met what it did not expect (at faults/src/lib.rs:53)
       = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
     "#);
 }
@@ -88,12 +88,12 @@ fn a_panic_in_run() {
     ----- stderr -----
     error[plugin.panic]: plugin `synth-target-faults 1.4.0` panicked in `run`
      |
-     = note: run met what it did not expect (at faults/src/lib.rs:79)
+     = note: run met what it did not expect (at faults/src/lib.rs:128)
      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
 
     broken: last lines of "make a file"
       | 
-      | thread '<unnamed>' ([THREAD]) panicked at faults/src/lib.rs:79:31:
+      | thread '<unnamed>' ([THREAD]) panicked at faults/src/lib.rs:128:31:
       | run met what it did not expect
       | note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
       log: .synth/logs/[BUILD]/broken.make.log
@@ -303,12 +303,12 @@ fn a_file_written_outside() {
     ----- stderr -----
     error[plugin.panic]: plugin `synth-target-faults 1.4.0` panicked in `run`
      |
-     = note: a file is written outside: Os { code: 13, kind: PermissionDenied, message: "Permission denied" } (at faults/src/lib.rs:140)
+     = note: a file is written outside: Os { code: 13, kind: PermissionDenied, message: "Permission denied" } (at faults/src/lib.rs:198)
      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
 
     broken: last lines of "make a file"
       | 
-      | thread '<unnamed>' ([THREAD]) panicked at faults/src/lib.rs:140:37:
+      | thread '<unnamed>' ([THREAD]) panicked at faults/src/lib.rs:198:37:
       | a file is written outside: Os { code: 13, kind: PermissionDenied, message: "Permission denied" }
       | note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
       log: .synth/logs/[BUILD]/broken.make.log
@@ -349,7 +349,7 @@ fn an_undeclared_file_read_at_plan_time() {
     4 | type = "faults"
       |        ^^^^^^^^
       |
-      = note: a file is read that nobody was asked for: Os { code: 13, kind: PermissionDenied, message: "Permission denied" } (at faults/src/lib.rs:134)
+      = note: a file is read that nobody was asked for: Os { code: 13, kind: PermissionDenied, message: "Permission denied" } (at faults/src/lib.rs:192)
       = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
     "#);
 }

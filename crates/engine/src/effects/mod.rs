@@ -12,13 +12,15 @@ pub(crate) mod proved;
 mod publish;
 mod receipt;
 mod record;
+mod report;
 mod run;
 mod staging;
 mod worker;
 
 pub use publish::{
-    EffectOptions, EffectReport, EffectsReport, Recovery, Unfinished, check_unfinished,
-    planned_effects, publish, recover, rollback, unfinished,
+    EffectOptions, Recovery, check_unfinished, planned_effects, publish, recover, rollback,
+    unfinished,
 };
 pub use record::EffectState;
+pub use report::{EffectReport, EffectsReport, Unfinished};
 pub use run::Doing;

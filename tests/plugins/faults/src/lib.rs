@@ -88,7 +88,9 @@ impl BuildTarget for Faults {
         let text = format!("printf %s \"$1\" > '{world}/published'");
         let outcome = context
             .run(&Process {
-                argv: ["sh", "-euc", &text, "sh", &made].map(String::from).to_vec(),
+                argv: ["sh", "-euc", &text, "sh", &made]
+                    .map(String::from)
+                    .to_vec(),
                 ..Process::default()
             })
             .map_err(|problem| vec![problem])?;
