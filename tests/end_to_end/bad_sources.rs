@@ -149,6 +149,9 @@ fn a_failing_test_shows_what_it_said_and_its_log() {
          start api: test the installed wheel
         failed api: test the installed wheel ([TIME])
     error[test.failed]: `test the installed wheel` failed with exit code 1
+     |
+     = note: tests of the project fail: 1 failed
+     = help: the log has each with what it expected; `tests = false` builds without them
 
     api: last lines of "test the installed wheel"
       | ============================= test session starts ==============================
@@ -171,6 +174,8 @@ fn a_failing_test_shows_what_it_said_and_its_log() {
       | =========================== short test summary info ============================
       | FAILED tests/test_price.py::test_price - assert 5 == 4
       | ============================== 1 failed in [TIME] ===============================
+      action: test (test)
+      command: env PYTHONHASHSEED=0 ./env/bin/python tools/tests.py --installer uv --wheel wheel --modules contents/modules.txt --source source --
       log: .synth/logs/[BUILD]/api.test.log
     "#);
     assert!(
@@ -216,6 +221,8 @@ backend-path = ["."]
 
     api: last lines of "build the source distribution"
       | the price list is missing
+      action: sdist (build)
+      command: env PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0 ./env/bin/python -B tools/backend.py sdist source dist '{"backend":"backend","backend_path":["."],"config_settings":{},"sdist":true}'
       log: .synth/logs/[BUILD]/api.sdist.log
     "#);
 }
@@ -381,6 +388,7 @@ fn broken_links_of_a_site_are_shown_with_their_lines() {
       | web/index.html:6: broken link: the site has no `prices.html`
       | web/style.css:2: broken reference: the site has no `paper.png`
       | 4 references checked
+      action: validate (validate)
       log: .synth/logs/[BUILD]/site.validate.log
     "#);
 }
@@ -412,6 +420,8 @@ fn a_command_that_fails_shows_what_it_said_and_its_log() {
     site: last lines of "build the site with sh build.sh"
       | reading pages
       | no page in here
+      action: build (build)
+      command: cd project && env ASTRO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1 NEXT_TELEMETRY_DISABLED=1 npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false /usr/bin/sh -c 'sh build.sh'
       log: .synth/logs/[BUILD]/site.build.log
     "#);
 }
@@ -445,6 +455,7 @@ fn a_command_that_leaves_nothing_is_told() {
       |
       = help: set build_output to the directory that the command writes to; its log tells
 
+      action: assemble (assemble)
       log: .synth/logs/[BUILD]/site.assemble.log
     "#);
 }

@@ -96,6 +96,7 @@ fn a_panic_in_run() {
       | thread '<unnamed>' ([THREAD]) panicked at faults/src/lib.rs:128:31:
       | run met what it did not expect
       | note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+      action: make (build)
       log: .synth/logs/[BUILD]/broken.make.log
     "#);
 }
@@ -124,6 +125,7 @@ fn a_null_dereference_in_run() {
      |
      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
 
+      action: make (build)
       log: .synth/logs/[BUILD]/broken.make.log
     ");
 }
@@ -152,6 +154,7 @@ fn an_exit_in_run() {
      |
      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
 
+      action: make (build)
       log: .synth/logs/[BUILD]/broken.make.log
     ");
 }
@@ -193,7 +196,10 @@ fn an_endless_loop_in_run() {
     error[build.timeout]: `make a file` was ended after [TIME]
      |
      = note: plugin `synth-target-faults 1.4.0` was ended while it ran
+     = note: it was not done after [TIME], and was taken for one that hangs
+     = help: the last lines of its log tell what it waited for; if it only needs longer, raise its time-out, as `timeout_seconds` of the plugin `target-command`
 
+      action: make (build)
       log: .synth/logs/[BUILD]/broken.make.log
     ");
 }
@@ -226,6 +232,7 @@ fn four_gibibytes_in_run() {
      = help: this is a fault of the plugin: report it to the authors of `synth-target-faults`
      = help: or allow it more: `memory_mb` in `[plugins]`, `faults = { memory_mb = .. }`
 
+      action: make (build)
       log: .synth/logs/[BUILD]/broken.make.log
     ");
 }
@@ -275,6 +282,7 @@ fn a_gibibyte_of_log() {
       | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
       | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
       | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      action: make (build)
       log: .synth/logs/[BUILD]/broken.make.log
     "#);
 }
@@ -311,6 +319,7 @@ fn a_file_written_outside() {
       | thread '<unnamed>' ([THREAD]) panicked at faults/src/lib.rs:198:37:
       | a file is written outside: Os { code: 13, kind: PermissionDenied, message: "Permission denied" }
       | note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+      action: make (build)
       log: .synth/logs/[BUILD]/broken.make.log
     "#);
 }
@@ -324,6 +333,7 @@ fn an_output_that_is_not_there() {
      |
      = help: check that the command writes there
 
+      action: make (build)
       log: .synth/logs/[BUILD]/broken.make.log
     ");
 }

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod advice;
 mod bad_configuration;
 mod bad_sources;
 mod broken_plugins;
@@ -31,6 +32,7 @@ mod publishes;
 mod python;
 mod real_projects;
 mod reproducible;
+mod retries;
 mod soak;
 mod storefront;
 mod unusable_plugins;

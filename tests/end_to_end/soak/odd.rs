@@ -48,6 +48,8 @@ fn a_name_that_is_not_utf_8_is_told() {
     error[input.unreadable]: an input of `run the script` can't be read
      |
      = note: `src` can't be read: the name "not \xFF.txt" in it is not UTF-8; rename it or exclude it
+
+      action: run (build)
     "#);
 }
 
@@ -61,6 +63,8 @@ fn an_output_whose_name_is_not_utf_8_is_told() {
      |
      = help: have the command write another name, or name its outputs by patterns that leave it out
 
+      action: run (build)
+      command: cd project/src && /usr/bin/sh -euc 'mkdir -p out; touch out/a "out/not $(printf '"'\\377').txt\""
       log: .synth/logs/[BUILD]/odd.run.log
     "#);
     let config = workspace.read("synth.toml");
@@ -72,6 +76,8 @@ fn an_output_whose_name_is_not_utf_8_is_told() {
      |
      = help: add `outputs = ["out/not �.txt"]` where it is a result, `scratch = ["out/not �.txt"]` where nobody needs it
 
+      action: run (build)
+      command: cd project/src && /usr/bin/sh -euc 'mkdir -p out; touch out/a "out/not $(printf '"'\\377').txt\""
       log: .synth/logs/[BUILD]/odd.run.log
     "#);
 }
@@ -135,6 +141,7 @@ fn arguments_may_be_as_long_as_the_kernel_allows_and_no_longer() {
              = note: Argument list too long (os error 7)
              = help: the system limits the arguments and variables of a program, each and all together: pass a file that lists them (many programs take `@FILE`), have a script find them, or name directories instead of files
 
+              action: run (build)
               log: .synth/logs/[BUILD]/odd.run.log
             "#);
         }

@@ -166,7 +166,7 @@ pub(crate) fn show_target(target: &TargetReport, root: &Path) {
         }
         crate::render::tell(&format!("  action: {} ({})", action.id, action.phase));
         if let Some(command) = &action.command {
-            crate::render::tell(&format!("  command: {command}"));
+            crate::render::tell(&format!("  command: {}", pasteable(command)));
         }
         if let Some(log) = &action.log {
             crate::render::tell(&format!("  log: {log}"));
@@ -176,6 +176,18 @@ pub(crate) fn show_target(target: &TargetReport, root: &Path) {
         }
         crate::render::tell("");
     }
+}
+
+/// A command, unless it is longer than anybody pastes.
+fn pasteable(command: &str) -> String {
+    const MOST_CHARACTERS: usize = 4000;
+    const SHOWN: usize = 200;
+    let count = command.chars().count();
+    if count <= MOST_CHARACTERS {
+        return command.to_owned();
+    }
+    let beginning: String = command.chars().take(SHOWN).collect();
+    format!("{beginning}.. ({count} characters; `--format json` has all of them)")
 }
 
 /// That an action has succeeded only when it was tried again, and what kept it from that before.

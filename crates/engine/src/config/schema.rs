@@ -74,6 +74,7 @@ pub(crate) struct PipelineTable {
     /// How actions are kept to what they declare.
     pub(crate) sandbox: Option<SandboxSetting>,
     /// Which failures are tried again, and when: of actions whose failures pass by themselves.
+    #[schemars(with = "RetrySettings")]
     pub(crate) retry: Option<RetrySettings>,
     /// Who is told how the build ended.
     pub(crate) notifications: NotificationsTable,
@@ -177,6 +178,7 @@ pub(crate) struct TargetTable {
     pub(crate) publish: Option<DirectoryPublish>,
     /// Which failures of the target's actions are tried again, and when; goes before the
     /// pipeline's own.
+    #[schemars(with = "RetrySettings")]
     pub(crate) retry: Option<RetrySettings>,
     /// Whether the build succeeds when this target fails. What needs it is not built then.
     pub(crate) allow_failure: bool,

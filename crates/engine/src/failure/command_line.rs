@@ -16,6 +16,9 @@ const SECRET: [&str; 7] = [
     "PRIVATE_KEY",
 ];
 
+/// A longer command is nothing to be pasted.
+const MOST_BYTES: usize = 128 * 1024;
+
 /// The command of an action that is a process, to be pasted in its root. Variables that it is given
 /// are in it, those that look like a secret as a reference to one's own.
 pub(crate) fn of_action(action: &Action) -> Option<String> {
@@ -38,7 +41,7 @@ pub(crate) fn of_action(action: &Action) -> Option<String> {
     if line.contains("\"$ROOT\"") {
         line = format!("ROOT=$PWD; {line}");
     }
-    Some(line)
+    (line.len() <= MOST_BYTES).then_some(line)
 }
 
 /// The command of a process that a function of a kind ran.
@@ -136,7 +139,7 @@ mod tests {
             ),
             (
                 exec(&["cc", "", "it's\n$HOME"]),
-                "/usr/bin/cc '' \"it's\n\\$HOME\"",
+                "/usr/bin/cc '' \"it's\n\"'$HOME'",
             ),
         ] {
             let action = Action::new("a", Phase::Build, "a", exec).tool(tool("cc"));
