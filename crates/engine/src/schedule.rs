@@ -469,13 +469,17 @@ impl<'a> Schedule<'a> {
         self.report_target_if_over(index);
     }
 
+    /// Reports a target that has failed and of which nothing runs any more. One that can't be built
+    /// for what it needs waits for all of that: whether its failure is allowed is known then.
     fn report_target_if_over(&mut self, index: usize) {
-        let over = self
-            .graph
-            .actions_of(index)
-            .iter()
-            .all(|action| self.graph.node(*action).state.is_over());
-        if over && self.graph.target_state(index) == TargetState::Failed {
+        let is_over = |action: &ActionIndex| self.graph.node(*action).state.is_over();
+        let has_ended = |needed: &usize| {
+            self.finished.contains(needed) || self.graph.target_state(*needed) == TargetState::Done
+        };
+        if self.graph.target_state(index) == TargetState::Failed
+            && self.graph.actions_of(index).iter().all(is_over)
+            && (self.failed_itself(index) || self.graph.needs_of(index).iter().all(has_ended))
+        {
             self.report_target(index);
         }
     }
@@ -488,6 +492,7 @@ impl<'a> Schedule<'a> {
         if record.tree.is_none() {
             record.duration = record.started.map(|at| at.elapsed()).unwrap_or_default();
         }
+        self.graph.touch_dependents(index);
         let failure_allowed = self.is_allowed_to_fail(index);
         (self.on_target)(&Finished {
             index,
