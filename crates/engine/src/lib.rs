@@ -95,4 +95,4 @@ pub use store::{
     Cache, CacheLimits, CacheStats, Collected, Count, DamagedBlob, Reclaimable, Verification,
 };
 pub use tokio_util::sync::CancellationToken;
-pub use transaction::Transaction;
+pub use transaction::{PendingOutputs, Transaction};

@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use synth_core::{Concern, Diagnostic};
 
 use crate::commit::undo::Undo;
@@ -135,6 +137,32 @@ impl Transaction {
     fn undo(&self) -> MutexGuard<'_, Option<Arc<Undo>>> {
         self.undo.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is still to be done about the outputs of a build that was ended in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PendingOutputs {
+    /// They follow its effects: when these are finished they stay, when they are undone they are as
+    /// before it.
+    FollowEffects,
+    /// They are going to be as before it.
+    TakenBack,
+}
+
+/// What is to be done about the outputs of a build that has died, when nobody builds.
+pub(crate) fn pending(root: &Path) -> Result<Option<PendingOutputs>, Diagnostic> {
+    let Some(undo) = Undo::left(root)? else {
+        return Ok(None);
+    };
+    let build = undo.effects()?;
+    Ok(
+        match build.map_or(Fate::TakenBack, |build| fate(root, &build)) {
+            Fate::Kept => None,
+            Fate::Open => Some(PendingOutputs::FollowEffects),
+            Fate::TakenBack => Some(PendingOutputs::TakenBack),
+        },
+    )
 }
 
 /// What comes of the outputs of a build that has died.

@@ -7,6 +7,7 @@ mod kept;
 mod signals;
 mod strategies;
 mod terminal;
+mod waiting;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -123,7 +123,7 @@ fn a_library_is_installed_listed_built_with_and_removed() {
     greet: a greeting in a file
 
      plugin     synth-target-greet 0.1.0
-     interface  0.1.0
+     interface  0.2.0
      compiled   for [MACHINE]
      isolation  process
      state      in use, pinned

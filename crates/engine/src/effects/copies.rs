@@ -13,7 +13,12 @@ use super::worker::Worker;
 use crate::executor::Stop;
 
 /// Copies what was proven.
-pub(super) fn stage(root: &Path, stage: &Path, opened: &Opened, stop: &Stop) -> Result<(), Vec<Diagnostic>> {
+pub(super) fn stage(
+    root: &Path,
+    stage: &Path,
+    opened: &Opened,
+    stop: &Stop,
+) -> Result<(), Vec<Diagnostic>> {
     for (target, exported) in &opened.exports {
         go_on(stop)?;
         let from = root.join(exported.place.as_str());

@@ -147,7 +147,6 @@ pub(super) fn begin(
     let held = options
         .transaction
         .is_some_and(Transaction::holds_workspace);
-    let cancelled = || crate::BuildError::Cancelled.into_diagnostics();
     let state_of =
         |error: &std::io::Error| unusable(&root.join(".synth"), error).into_diagnostics();
     let (runtime, cancel) = (&options.runtime, &options.stop.cancel);
@@ -161,7 +160,7 @@ pub(super) fn begin(
             )
         }
     };
-    let alone = runtime.block_on(hold::until_alone(root, cancel));
+    let alone = runtime.block_on(hold::until_alone(root, options.observer.as_ref(), cancel));
     if !alone.map_err(|error| state_of(&error))? {
         return Err(cancelled());
     }
@@ -209,9 +208,14 @@ pub(super) fn agreed<'a>(
 /// Whether the user has not stopped it.
 pub(super) fn go_on(stop: &Stop) -> Result<(), Vec<Diagnostic>> {
     match stop.cancel.is_cancelled() {
-        true => Err(crate::BuildError::Cancelled.into_diagnostics()),
+        true => Err(cancelled()),
         false => Ok(()),
     }
+}
+
+fn cancelled() -> Vec<Diagnostic> {
+    let message = "it was stopped before anything was begun";
+    vec![Diagnostic::error("effect.cancelled", message)]
 }
 
 /// Removes copies that nobody needs any more: of publishes that died before they began, or after

@@ -5,17 +5,18 @@ use std::path::Path;
 
 use synth_core::{Concern, Diagnostic};
 
+use super::copies::restage;
 use super::journal::{self, Journal};
 use super::publish::{EffectOptions, agreed, begin, carry_out, worker};
 use super::record::{Standing, Story};
 use super::report::{EffectsReport, Unfinished};
 use super::run::{Remaining, apply_all, undo_all};
-use super::copies::restage;
 use super::stories::Stories;
 use crate::Registry;
 use crate::build::{open_state, unusable};
+use crate::commit::undo;
 use crate::state::State;
-use crate::transaction::{TakesOver, settle};
+use crate::transaction::{TakesOver, pending, settle};
 
 /// What is done with what a crash has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +29,13 @@ pub enum Recovery {
     DoneByHand,
 }
 
-/// The publish that a crash, or an undo that failed, has left unfinished.
+/// What a crash, or an undo that failed, has left unfinished.
 ///
 /// # Errors
-/// When a journal can't be read; when a publish is running, of which nobody knows how it will end.
+/// When a journal, or the log of outputs, can't be read; when a build or a publish is running, of which
+/// nobody knows how it will end.
 pub fn unfinished(root: &Path) -> Result<Option<Unfinished>, Vec<Diagnostic>> {
-    if !journal::directory(root).is_dir() {
+    if !journal::directory(root).is_dir() && !undo::is_left(root) {
         return Ok(None);
     }
     let state = open_state(root).map_err(crate::BuildError::into_diagnostics)?;
@@ -46,7 +48,14 @@ pub fn unfinished(root: &Path) -> Result<Option<Unfinished>, Vec<Diagnostic>> {
         ]);
     }
     let stories = Stories::read(root)?;
-    Ok(stories.open().map(Unfinished::of))
+    let outputs = pending(root)?;
+    Ok(match stories.open() {
+        Some(open) => Some(Unfinished {
+            outputs,
+            ..Unfinished::of(open)
+        }),
+        None => outputs.map(Unfinished::of_outputs),
+    })
 }
 
 /// Goes on with what a crash, or an undo that failed, has left; none when there is nothing.

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use synth_core::Diagnostic;
 
+use super::copies::stage;
 use super::journal::Journal;
 use super::publish::{EffectOptions, begin, carry_out, clear_leftovers, worker};
 use super::record::{Entry, Story};
 use super::recover::refuse_unfinished;
 use super::report::EffectsReport;
 use super::run::{Remaining, undo_all};
-use super::copies::stage;
 use super::stories::{Stories, there};
 use crate::Registry;
 
@@ -59,9 +59,7 @@ pub fn rollback(
 /// An effect of a build that a later one has applied too, and that one.
 fn stands_on(story: &Story, later: &[&Story]) -> Option<(String, String)> {
     let ours = |other: &&Entry| {
-        there(story).any(|entry| {
-            entry.target == other.target && entry.effect.id == other.effect.id
-        })
+        there(story).any(|entry| entry.target == other.target && entry.effect.id == other.effect.id)
     };
     later.iter().rev().find_map(|later| {
         let entry = there(later).find(ours)?;

@@ -84,9 +84,8 @@ impl Stories {
         let mut unreadable = self.told.iter().zip(&times).enumerate();
         unreadable.find_map(|(index, (told, written))| {
             let error = told.story.as_ref().err()?;
-            let ended = || {
-                written.as_ref() < last_written || journal::is_closed_at_its_end(&told.path)
-            };
+            let ended =
+                || written.as_ref() < last_written || journal::is_closed_at_its_end(&told.path);
             (index == newest || !ended()).then_some((told.path.as_path(), error))
         })
     }
@@ -116,10 +115,7 @@ impl Stories {
     }
 
     /// The publish of this name, if it can be rolled back, and those that came after it.
-    pub(super) fn to_roll_back(
-        &self,
-        build: &str,
-    ) -> Result<(&Story, Vec<&Story>), Diagnostic> {
+    pub(super) fn to_roll_back(&self, build: &str) -> Result<(&Story, Vec<&Story>), Diagnostic> {
         let Some(at) = self.told.iter().position(|told| told.is_of(build)) else {
             return Err(self.unknown(build));
         };

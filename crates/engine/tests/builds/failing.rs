@@ -178,3 +178,32 @@ fn a_target_may_fail_where_another_may_not() {
         assert_eq!(said, [allowed, allowed, false]);
     }
 }
+
+#[test]
+fn what_needs_a_target_that_may_fail_and_one_that_may_not_may_not_fail() {
+    let head = "failure_strategy = \"continue\"\nparallel_execution = false";
+    let targets = [
+        "may | | exit 1",
+        "must | | exit 1",
+        "both | may must | true",
+        "after | both | true",
+    ];
+    let config = pipeline(head, &targets);
+    let allow = "[targets.may]\nallow_failure = true";
+    let workspace = Workspace::new(&config.replace("[targets.may]", allow));
+    let report = workspace.build();
+    let said: Vec<_> = report
+        .targets
+        .iter()
+        .map(|target| (target.status, target.failure_allowed))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (TargetStatus::Failed, true),
+            (TargetStatus::Failed, false),
+            (TargetStatus::Skipped, false),
+            (TargetStatus::Skipped, false),
+        ]
+    );
+}
