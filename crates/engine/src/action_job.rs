@@ -115,7 +115,7 @@ impl ActionJob {
     /// The file with what an execution prints.
     fn log(&self, ending: &str) -> PathBuf {
         let name = format!("{}.{}.{ending}", self.target, file_name(&self.action.id));
-        self.workshop.logs.join(name)
+        self.workshop.logs.file(&name)
     }
 
     async fn bring_about(&self, record: &mut ActionRecord) -> ActionState {

@@ -451,9 +451,7 @@ pub(crate) fn open_workshop(
     let work = WorkDirectory::create(&store.work_directory())
         .map(Arc::new)
         .map_err(|error| not_writable(&directory, &error));
-    let logs = state
-        .log_directory(build)
-        .map_err(|error| unusable(&pipeline.root.join(".synth"), &error))?;
+    let logs = state.logs(build);
     let outer = options.outer(pipeline);
     let project = Project::new(pipeline, &directory);
     let in_place = Arc::clone(project.in_place());

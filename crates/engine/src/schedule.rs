@@ -36,7 +36,7 @@ use crate::repair::Executed;
 use crate::report::RetryReport;
 use crate::sandbox::Sandbox;
 use crate::settled::Settled;
-use crate::state::State;
+use crate::state::{Logs, State};
 use crate::store::{CachedAction, Store};
 use crate::target_report::action_status;
 use crate::transaction::Transaction;
@@ -50,7 +50,7 @@ pub(crate) struct Workshop {
     pub(crate) executor: LocalExecutor,
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) outputs: Outputs,
-    pub(crate) logs: PathBuf,
+    pub(crate) logs: Logs,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) jobs: NonZeroUsize,
     /// What actions may use together, in bytes; none for what is there when the build begins.

@@ -193,6 +193,7 @@ fn with_options<T>(
     let told = |doing: Doing, name: &str, description: &str| {
         let word = match doing {
             Doing::Applying => "applying",
+            Doing::WaitingToApply => "again",
             Doing::AlreadyThere => "there",
             Doing::Undoing => "undoing",
         };
@@ -207,12 +208,12 @@ fn with_options<T>(
         transaction,
         observer: Arc::<Progress>::clone(&stoppable.progress),
         tell: &told,
-        confirm: &|effects| yes || agreed(effects),
+        confirm: &|effects| yes || agreed(effects, stoppable),
     })
 }
 
 /// Asks on a terminal; elsewhere nobody agrees.
-fn agreed(effects: &[EffectReport]) -> bool {
+fn agreed(effects: &[EffectReport], stoppable: &Stoppable) -> bool {
     let input = std::io::stdin();
     if !input.is_terminal() || !std::io::stderr().is_terminal() {
         return false;
@@ -226,9 +227,20 @@ fn agreed(effects: &[EffectReport]) -> bool {
     {
         return false;
     }
-    let mut answer = String::new();
-    let read = input.lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    // A signal ends the question: reading would go on until the end of the line.
+    let (sender, answered) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        let read = input.lock().read_line(&mut answer);
+        let _ = sender.send(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"));
+    });
+    stoppable.runtime.block_on(async {
+        tokio::select! {
+            biased;
+            () = stoppable.stop.cancel.cancelled() => false,
+            agreed = answered => agreed.unwrap_or(false),
+        }
+    })
 }
 
 /// Tells what a command came to; without a report there was nothing to recover. A signal that has ended

@@ -69,6 +69,11 @@ impl Processes {
         }
     }
 
+    /// Where processes are waited for.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// Runs one to its end, to `deadline`, or until it is stopped.
     pub(super) fn run(
         &self,

@@ -1,6 +1,7 @@
 //! Effects: what a pipeline does to the world once everything is proven. Ordered, journaled before
 //! they begin, applied, and undone.
 
+mod again;
 mod context;
 mod copies;
 mod directory;

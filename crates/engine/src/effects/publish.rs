@@ -1,5 +1,6 @@
 //! Publishing what was proven; and what all that is done to the world begins and ends with.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -91,7 +92,7 @@ pub fn publish(
     }
     confirm(&opened, options)?;
     clear_leftovers(root);
-    let worker = worker(root, &state, registry, options, opened.clone(), &stories)?;
+    let worker = worker(root, &state, registry, options, opened.clone(), &stories);
     let begun = stage(root, &worker.stage, &opened, &options.stop).and_then(|()| {
         let transaction = options.transaction;
         let noted = transaction.map(|build| build.begin_effects(&opened.build));
@@ -231,12 +232,10 @@ pub(super) fn worker<'a>(
     options: &EffectOptions<'a>,
     opened: Opened,
     stories: &Stories,
-) -> Result<Worker<'a>, Vec<Diagnostic>> {
-    let logs = state
-        .log_directory(&opened.build)
-        .map_err(|error| unusable(&root.join(".synth"), &error).into_diagnostics())?;
+) -> Worker<'a> {
+    let logs = state.logs(&opened.build);
     let before = stories.applied_before(&opened.build);
-    Ok(Worker {
+    Worker {
         root,
         stage: root.join(".synth/effects").join(&opened.build),
         logs,
@@ -246,5 +245,6 @@ pub(super) fn worker<'a>(
         stop: options.stop.clone(),
         before,
         tell: options.tell,
-    })
+        last: Cell::default(),
+    }
 }

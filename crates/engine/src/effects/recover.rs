@@ -83,7 +83,7 @@ pub fn recover(
     let (journal, torn_bytes) = Journal::resume(root, &build)?;
     let story = journal.story();
     let opened = story.opened.clone();
-    let worker = worker(root, &state, registry, options, opened.clone(), &stories)?;
+    let worker = worker(root, &state, registry, options, opened.clone(), &stories);
     if recovery == Recovery::Finish {
         if story.turned_back {
             return Err(vec![

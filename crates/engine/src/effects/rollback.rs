@@ -44,7 +44,7 @@ pub fn rollback(
     clear_leftovers(root);
     let (journal, _) = Journal::resume(root, build)?;
     let opened = journal.story().opened.clone();
-    let worker = worker(root, &state, registry, options, opened.clone(), &stories)?;
+    let worker = worker(root, &state, registry, options, opened.clone(), &stories);
     // Whoever undoes by what was published gets it if it is still there.
     if stage(root, &worker.stage, &opened, &options.stop).is_err() {
         let _ = fs::remove_dir_all(&worker.stage);

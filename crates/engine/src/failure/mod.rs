@@ -14,7 +14,7 @@ use synth_core::{Action, Concern, Diagnostic};
 use crate::executor::log_tail_from;
 
 pub(crate) use advice::advise;
-pub(crate) use command_line::{of_action, of_process};
+pub(crate) use command_line::{is_secret, of_action, of_process};
 pub(crate) use retry::{Policy, has_no_effect, wait};
 
 /// How much of the end of a log is looked through.
