@@ -76,7 +76,7 @@ impl Failure {
     }
 
     /// Whether it failed by a fault of synth's or of its kind's, or for want of a store.
-    fn is_not_its_own(&self) -> bool {
+    pub(crate) fn is_not_its_own(&self) -> bool {
         let errors = self.diagnostics.iter().filter(|said| said.is_error());
         errors
             .map(|said| said.concern)
