@@ -1,4 +1,5 @@
-//! A signal while effects wait: none begins, and the exit code is that of the signal.
+//! A signal while effects wait, for others or for an answer: none begins, and the exit code is that of
+//! the signal.
 
 use std::fs::File;
 
@@ -6,6 +7,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::state;
 use super::terminal::Terminal;
+use crate::publishes::{self, pipeline, there};
 use crate::workspace::Workspace;
 
 fn project() -> Workspace {
@@ -53,5 +55,28 @@ fn effects_that_wait_for_others_are_stopped_by_a_signal() {
         drop(others);
         assert_eq!(workspace.synth(["recover"]).output.status.code(), Some(0));
         workspace.build(["--publish"]).succeeded();
+    }
+}
+
+#[test]
+fn the_question_whether_to_go_on_is_ended_by_a_signal() {
+    let workspace = pipeline("stop_all");
+    let config = publishes::config(&workspace, "stop_all");
+    let irreversible = config
+        .lines()
+        .filter(|line| !line.starts_with("undo_command"));
+    workspace.write("synth.toml", irreversible.collect::<Vec<_>>().join("\n"));
+    workspace.build([""; 0]).succeeded();
+    for (keys, code, expected) in [
+        ("\x03", 130, ""),
+        ("n\n", 2, ""),
+        ("y\n", 0, "a=one b=one c=one"),
+    ] {
+        let mut terminal = Terminal::run(&workspace, &["publish"]);
+        terminal.wait_until("the question", |screen| screen.contains("Go on?"));
+        terminal.types(keys);
+        let (status, screen) = terminal.end();
+        assert_eq!(status.code(), Some(code), "{keys:?}: {screen}");
+        assert_eq!(there(&workspace), expected, "{keys:?}");
     }
 }

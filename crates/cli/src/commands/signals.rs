@@ -137,6 +137,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_signal_between_two_parts_of_a_command_stops_the_next() {
+        let runtime = Runtime::new().unwrap();
+        let stoppable = Stoppable::begin(runtime, Amount::Quiet).unwrap();
+        assert_eq!(stoppable.signal(), None);
+        // Nobody waits for anything meanwhile.
+        let own = rustix::process::getpid();
+        rustix::process::kill_process(own, rustix::process::Signal::TERM).unwrap();
+        let stop = stoppable.stop.clone();
+        stoppable.runtime.block_on(stop.cancel.cancelled());
+        assert_eq!(stoppable.signal(), Some(exit::TERMINATED));
+        assert!(!stop.kill.is_cancelled());
+    }
+
+    #[test]
     fn a_signal_is_ignored_when_its_bit_is_set() {
         let status = |mask: &str| format!("SigBlk:\tffff\nSigIgn:\t{mask}\nSigCgt:\tffff\n");
         for (mask, signal, expected) in [
