@@ -418,5 +418,8 @@ fn a_key_of_every_target_goes_before_a_setting_of_the_kind() {
     let pipeline = load("publish = { directory = \"../www\" }\n").unwrap();
     assert!(pipeline.targets[0].publish.is_some());
     insta::assert_snapshot!(problems(Ok(pipeline)), @"4:1-7 [config.kind.hidden] `publish` of target `a` is the setting that every target has, and not that of type `older` (older 1.0.0 has one of the same name, which can't be set: look for a newer version of it)");
-    insta::assert_snapshot!(problems(load("publish = true\n")), @"");
+    insta::assert_snapshot!(problems(load("publish = true\n")), @"
+    4:1-7 [config.kind.hidden] `publish` of target `a` is the setting that every target has, and not that of type `older` (older 1.0.0 has one of the same name, which can't be set: look for a newer version of it)
+    4:11-4 [config.type] `publish` of target `a` is a truth value (true or false), but a table was expected
+    ");
 }

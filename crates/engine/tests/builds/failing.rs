@@ -211,8 +211,8 @@ fn what_needs_a_target_that_may_fail_and_one_that_may_not_may_not_fail() {
 #[test]
 fn what_was_kept_stays_until_the_action_ends_by_itself() {
     let head = "failure_strategy = \"stop_all\"";
-    let slow = "slow | | test -e stay || exit 1; sleep 1000";
-    let fails = "fails | | test ! -e stay || exit 1";
+    let slow = "slow | | test -e src/stay || exit 1; sleep 1000";
+    let fails = "fails | | test ! -e src/stay || exit 1";
     let workspace = Workspace::new(&pipeline(head, &[slow, fails]));
     let keep = || BuildOptions {
         keep_failed: true,
