@@ -26,7 +26,8 @@ pub(super) struct Attempt {
 impl Worker<'_> {
     /// To be called before an effect is applied.
     pub(super) fn begin_attempt(&self, entry: &Entry) {
-        let logged = fs::metadata(self.log(entry)).map_or(0, |metadata| metadata.len());
+        let log = self.logs.path(&Self::log_name(entry));
+        let logged = fs::metadata(log).map_or(0, |metadata| metadata.len());
         self.last.set(Attempt {
             logged,
             exit_code: None,

@@ -130,8 +130,11 @@ impl Worker<'_> {
 
     /// The log of an effect, which is going to be written.
     pub(super) fn log(&self, entry: &Entry) -> PathBuf {
-        let name = format!("{}.{}.log", entry.target, entry.effect.id);
-        self.logs.file(&name)
+        self.logs.file(&Self::log_name(entry))
+    }
+
+    pub(super) fn log_name(entry: &Entry) -> String {
+        format!("{}.{}.log", entry.target, entry.effect.id)
     }
 
     fn timeout(entry: &Entry) -> Duration {
