@@ -307,15 +307,15 @@ async fn ask(
     if open.is_empty() {
         return Ok(Vec::new());
     }
-    let (pipeline, registry) = (pipeline.clone(), registry.clone());
+    let targets = open.iter().map(|index| pipeline.targets[*index].clone());
+    let targets: Vec<TargetSpec> = targets.collect();
+    let (pipeline, registry) = (pipeline.without_targets(), registry.clone());
     let (project, cancel) = (Arc::clone(&workshop.project), workshop.cancel.clone());
     let cache = Arc::clone(cache);
     let asked = tokio::task::spawn_blocking(move || {
-        let targets: Vec<&TargetSpec> =
-            open.iter().map(|index| &pipeline.targets[*index]).collect();
         plans::ask(
             &pipeline,
-            &targets,
+            &targets.iter().collect::<Vec<_>>(),
             &registry,
             &project,
             Some(&cache),

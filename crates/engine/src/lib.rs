@@ -31,6 +31,7 @@ mod inputs;
 mod jobserver;
 mod key;
 mod kind;
+mod listing;
 mod lookup;
 mod machine;
 mod options;

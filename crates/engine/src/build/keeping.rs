@@ -1,6 +1,6 @@
 //! What a build keeps for what comes after it: what it has proven, and what it saw and left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{BuildError, Ran, unusable};
 use crate::config::Pipeline;
@@ -37,10 +37,13 @@ pub(super) fn keep_proofs(workshop: &Workshop, targets: &[PlannedTarget], ran: &
         .zip(&ran.trees)
         .filter_map(|(target, tree)| Some((target.spec.name.as_str(), tree.as_ref()?)))
         .collect();
+    let reports = ran.reports.iter();
+    let succeeded: HashSet<&str> = reports
+        .filter(|report| report.status.is_success())
+        .map(|report| report.name.as_str())
+        .collect();
     for (target, tree) in targets.iter().zip(&ran.trees) {
-        let name = &target.spec.name;
-        let report = ran.reports.iter().find(|report| report.name == *name);
-        let succeeded = report.is_some_and(|report| report.status.is_success());
+        let succeeded = succeeded.contains(target.spec.name.as_str());
         match tree {
             _ if target.settled.is_some() => {}
             Some(tree) if succeeded && ran.faults.is_empty() => {

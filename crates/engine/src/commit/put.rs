@@ -336,11 +336,7 @@ impl Putting<'_> {
         target: &str,
         wanted: &BTreeMap<String, Content>,
     ) -> Result<(), StoreError> {
-        let gives_up = |record: &Record| {
-            let mut paths = record.paths();
-            record.target != target && paths.any(|path| wanted.contains_key(path))
-        };
-        for mut record in self.in_place.records(gives_up) {
+        for mut record in self.in_place.of_others(target, wanted.keys()) {
             record.files.retain(|path, _| !wanted.contains_key(path));
             record.pending.retain(|path, _| !wanted.contains_key(path));
             self.keep(record)?;
