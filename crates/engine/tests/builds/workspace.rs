@@ -125,7 +125,12 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn new(config: &str) -> Self {
-        let directory = tempfile::Builder::new().prefix("a b").tempdir().unwrap();
+        Self::within(&std::env::temp_dir(), config)
+    }
+
+    pub(crate) fn within(place: &std::path::Path, config: &str) -> Self {
+        let directory = tempfile::Builder::new().prefix("a b").tempdir_in(place);
+        let directory = directory.unwrap();
         let workspace = Self { directory };
         workspace.write("project/synth.toml", config);
         workspace.write("project/src/input.txt", "one");
