@@ -238,6 +238,8 @@ fn a_store_that_cannot_be_written_serves_what_it_has() {
              |
              = note: Permission denied (os error 13)
              = help: make it writable for this user, or choose another directory for the store with XDG_CACHE_HOME
+
+              action: build (build)
             ");
         } else {
             assert_run!(run, @"
@@ -254,6 +256,8 @@ fn a_store_that_cannot_be_written_serves_what_it_has() {
              |
              = note: Read-only file system (os error 30)
              = help: make it writable for this user, or choose another directory for the store with XDG_CACHE_HOME
+
+              action: build (build)
             ");
         }
         // So that it can be removed.
@@ -292,6 +296,8 @@ fn a_store_on_a_full_disk_says_what_to_do() {
      = note: writing `[WORKSPACE]/cache/synth/v1/work/build-[RANDOM]/[NUMBER]/root/project/large.txt`
      = note: No space left on device (os error 28)
      = help: make room on the disk; `synth cache gc --max-age 30d` removes what was not used for long
+
+      action: build (build)
     ");
     assert!(!workspace.path("dist").exists());
     workspace.build([""; 0]).succeeded();

@@ -128,3 +128,35 @@ fn a_journal_that_is_damaged_is_refused() {
     assert!(run.to_string().contains("it is damaged at byte 0"), "{run}");
     workspace.build([""; 0]).succeeded();
 }
+
+#[test]
+fn a_damaged_journal_of_long_ago_is_told_and_in_nobodys_way() {
+    let workspace = site();
+    let mut builds = Vec::new();
+    for text in ["one", "two", "three"] {
+        page(&workspace, text);
+        workspace.build([""; 0]).succeeded();
+        builds.push(publish(&workspace).1);
+    }
+    let path = journal(&workspace, &builds[1]);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+
+    let run = workspace.synth(["publish"]).succeeded();
+    assert!(
+        run.to_string().contains("warning[effect.journal.read]"),
+        "{run}"
+    );
+    assert!(run.to_string().contains("move it away"), "{run}");
+    for (build, problem) in [
+        (&builds[0], "effect.rollback.order"),
+        (&builds[1], "effect.journal.read"),
+    ] {
+        let run = workspace.synth(["rollback", build]);
+        assert_eq!(code(&run), 4, "{run}");
+        assert!(run.to_string().contains(problem), "{run}");
+    }
+    workspace.synth(["rollback", &builds[2]]).succeeded();
+    assert!(shown(&workspace).contains("two"));
+}

@@ -92,7 +92,7 @@ fn a_plugin_of_another_major_version_of_the_interface() {
     4 | type = "newer-major"
       |        ^^^^^^^^^^^^^
       |
-      = note: it was built with interface 1.0.0, and this synth speaks 0.1.0
+      = note: it was built with interface 1.0.0, and this synth speaks 0.2.0
       = note: its library is `[WORKSPACE]/plugins/libsynth_target_newer_major.so`
       = help: install a version of the plugin for this synth, or another synth
     "#);
@@ -109,7 +109,7 @@ fn a_plugin_that_needs_a_newer_minor_version_of_the_interface() {
     4 | type = "newer-minor-needed"
       |        ^^^^^^^^^^^^^^^^^^^^
       |
-      = note: it was built with interface 0.9.0 and needs 0.9.0, and this synth speaks 0.1.0
+      = note: it was built with interface 0.9.0 and needs 0.9.0, and this synth speaks 0.2.0
       = note: its library is `[WORKSPACE]/plugins/libsynth_target_newer_minor_needed.so`
       = help: update synth, or install an older version of the plugin
     "#);

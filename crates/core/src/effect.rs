@@ -80,7 +80,7 @@ pub struct Effect {
     /// When it is ended as hanging, in seconds. None: the engine's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
-    /// Whether a failure may pass by itself.
+    /// Whether a failure may pass by itself. The engine waits between attempts as it does for actions.
     #[serde(default)]
     pub retry: Retry,
 }

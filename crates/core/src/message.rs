@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 /// are carried in a [`Message`], apart from the version of the product. While it is 0.x, a minor
 /// version adds fields and methods; a reader ignores fields it does not know and gives those it
 /// misses their defaults.
-pub const INTERFACE_VERSION: Version = Version::new(0, 1, 0);
+pub const INTERFACE_VERSION: Version = Version::new(0, 2, 0);
 
 /// [`INTERFACE_VERSION`] as text.
-pub const INTERFACE_VERSION_TEXT: &str = "0.1.0";
+pub const INTERFACE_VERSION_TEXT: &str = "0.2.0";
 
 /// A body with the interface version of the side that wrote it.
 ///
@@ -112,7 +112,7 @@ mod tests {
         let result = Message::<String>::from_json(r#"{"interface":"7.0.0","body":{"new":1}}"#);
         assert_eq!(
             result.unwrap_err().to_string(),
-            "the message is of interface 7.0.0, this side speaks 0.1.0"
+            "the message is of interface 7.0.0, this side speaks 0.2.0"
         );
     }
 
@@ -127,9 +127,9 @@ mod tests {
         let text = Message::new("a \"}").to_json().unwrap();
         assert_eq!(of_this_interface::<String>(&text).unwrap(), "a \"}");
         for other in [
-            r#"{"interface":"0.1.0","body":"kept","later":1}"#,
-            r#"{"interface":"0.1.0", "body":"kept"}"#,
-            r#"{"body":"kept","interface":"0.1.0"}"#,
+            r#"{"interface":"0.2.0","body":"kept","later":1}"#,
+            r#"{"interface":"0.2.0", "body":"kept"}"#,
+            r#"{"body":"kept","interface":"0.2.0"}"#,
         ] {
             assert_eq!(of_this_interface::<String>(other), None, "{other}");
             assert_eq!(Message::<String>::from_json(other).unwrap().body, "kept");

@@ -248,6 +248,12 @@ impl ActionGraph {
         std::mem::take(&mut self.touched)
     }
 
+    /// Something has changed for those that need a target.
+    pub(crate) fn touch_dependents(&mut self, target: usize) {
+        let dependents = self.targets[target].dependents.iter();
+        self.touched.extend(dependents.copied());
+    }
+
     /// The one way in which an action's state changes; what follows for its target, for other
     /// actions and for other targets follows here.
     pub(crate) fn transition(&mut self, index: ActionIndex, to: ActionState) {

@@ -115,7 +115,7 @@ impl ActionJob {
     /// The file with what an execution prints.
     fn log(&self, ending: &str) -> PathBuf {
         let name = format!("{}.{}.{ending}", self.target, file_name(&self.action.id));
-        self.workshop.logs.join(name)
+        self.workshop.logs.file(&name)
     }
 
     async fn bring_about(&self, record: &mut ActionRecord) -> ActionState {
@@ -176,8 +176,10 @@ impl ActionJob {
                 record.attempts < policy.attempts && !self.workshop.store.is_interrupted();
             let passes = || policy.reason(&failure);
             let Some(reason) = goes_on.then(passes).flatten() else {
-                let own = failure::of_action(&self.action);
-                record.command = own.or_else(|| meter.failed_command());
+                record.command = meter.failed_command();
+                if record.command.is_none() && !failure.is_not_its_own() {
+                    record.command = failure::of_action(&self.action);
+                }
                 failure.was_tried(record.attempts);
                 return self.failed(failure, record).await;
             };

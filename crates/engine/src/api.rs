@@ -330,8 +330,7 @@ fn run(
                     .caused_by(&error),
             ]
         })?;
-    let environment = pipeline.environment.as_deref();
-    let recording = Recording::begin(&pipeline.root, &pipeline.name, environment, requested);
+    let recording = Recording::begin(pipeline, requested);
     let built = runtime.block_on(build(pipeline, registry, options));
     let is_cancelled = options.cancel.is_cancelled();
     match built {

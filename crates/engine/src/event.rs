@@ -23,6 +23,8 @@ impl Observer for () {
 pub enum Event {
     /// Another build holds the workspace; this one waits for it.
     WaitingForWorkspace,
+    /// Processes of effects whose synth has died still run; this one waits until they have ended.
+    WaitingForEffects,
     /// Blobs that were needed are damaged or missing: what left them is executed again.
     Repairing,
     /// Another build executes this very action; this one waits for its result.

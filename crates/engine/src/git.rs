@@ -1,11 +1,12 @@
 //! git, asked about a project's checkout.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use synth_core::{Concern, Diagnostic};
 
-use crate::executor::process;
+use crate::executor::process::{self, Interrupt};
 
 /// How long git may take for one answer.
 const GIT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -14,6 +15,7 @@ const GIT_TIMEOUT: Duration = Duration::from_secs(120);
 pub(crate) struct Git<'a> {
     program: PathBuf,
     root: &'a Path,
+    until: Arc<Interrupt>,
 }
 
 impl<'a> Git<'a> {
@@ -21,7 +23,11 @@ impl<'a> Git<'a> {
     pub(crate) fn find(root: &'a Path) -> Option<Self> {
         let is_inside = root.ancestors().any(|above| above.join(".git").exists());
         let program = is_inside.then(|| which::which("git").ok())??;
-        Some(Self { program, root })
+        Some(Self {
+            program,
+            root,
+            until: Arc::default(),
+        })
     }
 
     pub(crate) fn at(root: &'a Path) -> Result<Self, Box<Diagnostic>> {
@@ -30,13 +36,25 @@ impl<'a> Git<'a> {
             let problem = problem.concerning(Concern::Environment);
             Box::new(problem.help("install it, or build without `--affected`"))
         })?;
-        let git = Self { program, root };
+        let git = Self {
+            program,
+            root,
+            until: Arc::default(),
+        };
         git.ask(&["rev-parse", "--git-dir"]).map_err(|problem| {
             let message = format!("`{}` is in no git repository", root.display());
             let problem = Diagnostic::error("affected.git", message).cause(problem.message.clone());
             Box::new(problem.help("build without `--affected`"))
         })?;
         Ok(git)
+    }
+
+    /// Whose processes are ended with this.
+    pub(crate) fn until(self, interrupt: &Arc<Interrupt>) -> Self {
+        Self {
+            until: Arc::clone(interrupt),
+            ..self
+        }
     }
 
     pub(crate) fn ask(&self, arguments: &[&str]) -> Result<String, Box<Diagnostic>> {
@@ -51,7 +69,8 @@ impl<'a> Git<'a> {
                     .cause(reason),
             )
         };
-        let answer = process::ask(&self.program, &all, GIT_TIMEOUT).map_err(failed)?;
+        let answer =
+            process::ask_until(&self.program, &all, GIT_TIMEOUT, &self.until).map_err(failed)?;
         if !answer.succeeded {
             let said = String::from_utf8_lossy(&answer.standard_error);
             let said = said.trim().lines().last().unwrap_or_default().to_owned();

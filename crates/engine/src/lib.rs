@@ -63,7 +63,7 @@ pub use affected::affected;
 pub use api::{BuildManager, BuildOrchestrator, BuildResult, orchestrate_build_pipeline};
 pub use build::{BuildError, build, default_store_directory, plan_pipeline};
 pub use check::{CheckReport, ToolCheck, check};
-pub use clean::clean;
+pub use clean::{Cleaned, clean};
 pub use config::{
     CONFIG_FILE_NAMES, FailureStrategy, LoadOptions, Loaded, Pipeline, SandboxConfig, SandboxMode,
     editor_schema,
@@ -96,4 +96,4 @@ pub use store::{
     Cache, CacheLimits, CacheStats, Collected, Count, DamagedBlob, Reclaimable, Verification,
 };
 pub use tokio_util::sync::CancellationToken;
-pub use transaction::Transaction;
+pub use transaction::{PendingOutputs, Transaction};

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use synth_core::{
-    Diagnostic, EffectKind, InputSource, Plan, ProjectPath, TargetDescription, TargetSpec,
+    Diagnostic, EffectKind, InputSource, Plan, ProjectPath, Retry, TargetDescription, TargetSpec,
 };
 
 use crate::effects::journal::is_name;
@@ -39,14 +39,7 @@ pub(crate) fn check(
         }
     }
     for action in &plan.actions {
-        let patterns = action.retry.patterns.iter();
-        reasons.extend(patterns.filter_map(|pattern| {
-            let reason = failure::compile(pattern).err()?;
-            let id = &action.id;
-            Some(format!(
-                "`{id}` is tried again after `{pattern}`, which is no pattern: {reason}"
-            ))
-        }));
+        reasons.extend(wrong_patterns(&action.id, &action.retry));
         for after in &action.after {
             if !ids.contains(after.as_str()) {
                 reasons.push(format!(
@@ -99,12 +92,23 @@ pub(crate) fn check(
     Err(vec![reasons.into_iter().fold(problem, Diagnostic::cause)])
 }
 
+/// What is said of patterns of failures that are none.
+fn wrong_patterns<'a>(id: &'a str, retry: &'a Retry) -> impl Iterator<Item = String> + 'a {
+    retry.patterns.iter().filter_map(move |pattern| {
+        let reason = failure::compile(pattern).err()?;
+        Some(format!(
+            "`{id}` is tried again after `{pattern}`, which is no pattern: {reason}"
+        ))
+    })
+}
+
 /// What keeps effects from being carried out.
 fn effect_problems(target: &TargetSpec, plan: &Plan) -> Vec<String> {
     let mut reasons = Vec::new();
     let mut ids: BTreeSet<&str> = BTreeSet::new();
     ids.extend(target.publish.as_ref().map(|_| DIRECTORY_EFFECT));
     for effect in &plan.effects {
+        reasons.extend(wrong_patterns(&effect.id, &effect.retry));
         // The name of its log, and of the directory it works in.
         if !is_name(&effect.id) {
             reasons.push(format!("`{}` can't be the name of an effect", effect.id));

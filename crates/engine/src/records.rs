@@ -131,6 +131,37 @@ impl Records {
         })
     }
 
+    /// Keeps records of one sort, all or none of them, each as the newest of those whose names differ in
+    /// the last word only, all of one length; of these so many stay.
+    pub(crate) fn put_newest<'a>(
+        &self,
+        sort: Sort,
+        most: u32,
+        records: impl IntoIterator<Item = (&'a str, &'a [u8])> + Clone,
+    ) -> Result<(), StoreError> {
+        // What replaces another has a new row, after all others.
+        const PUT: &str = "INSERT OR REPLACE INTO records (sort, name, value) VALUES (?1, ?2, ?3)";
+        // In ASCII `!` comes after the space.
+        const FORGET: &str = "DELETE FROM records WHERE rowid IN (\
+                              SELECT rowid FROM records \
+                              WHERE sort = ?1 AND name >= ?2 || ' ' AND name < ?2 || '!' \
+                              AND length(name) = length(?4) \
+                              ORDER BY rowid DESC LIMIT -1 OFFSET ?3)";
+        self.with("writing", |connection| {
+            let transaction = connection.transaction()?;
+            {
+                let mut put = transaction.prepare_cached(PUT)?;
+                let mut forget = transaction.prepare_cached(FORGET)?;
+                for (name, value) in records.clone() {
+                    put.execute(params![sort.number(), name, value])?;
+                    let common = name.rsplit_once(' ').map_or(name, |(common, _)| common);
+                    forget.execute(params![sort.number(), common, most, name])?;
+                }
+            }
+            transaction.commit()
+        })
+    }
+
     /// Forgets a record.
     pub(crate) fn remove(&self, sort: Sort, name: &str) -> Result<(), StoreError> {
         const REMOVE: &str = "DELETE FROM records WHERE sort = ?1 AND name = ?2";
@@ -282,6 +313,25 @@ mod tests {
         records.remove(Sort::Plan, "a").unwrap();
         assert_eq!(record(&records, "a"), None);
         assert_eq!(records.get(Sort::Keys, "a").as_deref(), Some(&b"key"[..]));
+    }
+
+    #[test]
+    fn of_records_with_all_but_a_word_in_common_the_newest_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let records = Records::at(directory.path().join("records.db"));
+        let put = |name: &str| {
+            let record = [(name, name.as_bytes())];
+            records.put_newest(Sort::Proved, 2, record).unwrap();
+        };
+        for name in ["a 1", "ab 1", "a 2", "b 1", "a 1", "a b 1", "a 3"] {
+            put(name);
+        }
+        records.put(Sort::Plan, [("a 9", b"".as_slice())]).unwrap();
+        // Of `a`, what was put first was put again.
+        let all = records.all(Sort::Proved);
+        let names: Vec<&str> = all.iter().map(|n| str::from_utf8(n).unwrap()).collect();
+        assert_eq!(names, ["a 1", "a 3", "a b 1", "ab 1", "b 1"]);
+        assert_eq!(records.all(Sort::Plan).len(), 1);
     }
 
     #[test]

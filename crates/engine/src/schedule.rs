@@ -36,7 +36,7 @@ use crate::repair::Executed;
 use crate::report::RetryReport;
 use crate::sandbox::Sandbox;
 use crate::settled::Settled;
-use crate::state::State;
+use crate::state::{Logs, State};
 use crate::store::{CachedAction, Store};
 use crate::target_report::action_status;
 use crate::transaction::Transaction;
@@ -50,7 +50,7 @@ pub(crate) struct Workshop {
     pub(crate) executor: LocalExecutor,
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) outputs: Outputs,
-    pub(crate) logs: PathBuf,
+    pub(crate) logs: Logs,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) jobs: NonZeroUsize,
     /// What actions may use together, in bytes; none for what is there when the build begins.
@@ -469,13 +469,17 @@ impl<'a> Schedule<'a> {
         self.report_target_if_over(index);
     }
 
+    /// Reports a target that has failed and of which nothing runs any more. One that can't be built
+    /// for what it needs waits for all of that: whether its failure is allowed is known then.
     fn report_target_if_over(&mut self, index: usize) {
-        let over = self
-            .graph
-            .actions_of(index)
-            .iter()
-            .all(|action| self.graph.node(*action).state.is_over());
-        if over && self.graph.target_state(index) == TargetState::Failed {
+        let is_over = |action: &ActionIndex| self.graph.node(*action).state.is_over();
+        let has_ended = |needed: &usize| {
+            self.finished.contains(needed) || self.graph.target_state(*needed) == TargetState::Done
+        };
+        if self.graph.target_state(index) == TargetState::Failed
+            && self.graph.actions_of(index).iter().all(is_over)
+            && (self.failed_itself(index) || self.graph.needs_of(index).iter().all(has_ended))
+        {
             self.report_target(index);
         }
     }
@@ -488,6 +492,7 @@ impl<'a> Schedule<'a> {
         if record.tree.is_none() {
             record.duration = record.started.map(|at| at.elapsed()).unwrap_or_default();
         }
+        self.graph.touch_dependents(index);
         let failure_allowed = self.is_allowed_to_fail(index);
         (self.on_target)(&Finished {
             index,

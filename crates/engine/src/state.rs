@@ -5,7 +5,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -91,22 +91,13 @@ impl State {
         Ok(None)
     }
 
-    /// Makes the directory of a build's logs and removes those of builds long past.
-    pub(crate) fn log_directory(&self, build: &str) -> io::Result<PathBuf> {
-        let logs = self.directory.join("logs");
-        let mut earlier: Vec<PathBuf> = fs::read_dir(&logs)?
-            .flatten()
-            .map(|entry| entry.path())
-            .collect();
-        earlier.sort();
-        let surplus = earlier.len().saturating_sub(KEPT_LOGS - 1);
-        for path in &earlier[..surplus] {
-            // Logs that can't be removed are in nobody's way.
-            let _ = fs::remove_dir_all(path);
+    /// The logs of a build.
+    pub(crate) fn logs(&self, build: &str) -> Logs {
+        Logs {
+            all: self.directory.join("logs"),
+            build: build.to_owned(),
+            made: OnceLock::new(),
         }
-        let directory = logs.join(build);
-        fs::create_dir_all(&directory)?;
-        Ok(directory)
     }
 
     /// Where it is kept what builds saw and left.
@@ -123,5 +114,46 @@ impl State {
     /// dies.
     pub(crate) fn staging_directory(&self) -> PathBuf {
         self.directory.join("staging")
+    }
+}
+
+/// The logs of a build. Their directory is made for the first of them, so that what executes nothing
+/// pushes out no logs of earlier builds.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    all: PathBuf,
+    build: String,
+    made: OnceLock<()>,
+}
+
+impl Logs {
+    /// A log that is going to be written. Where the directory can't be made, nor can the log be
+    /// written, and whoever writes it says so.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.made.get_or_init(|| {
+            let _ = self.make();
+        });
+        self.path(name)
+    }
+
+    /// Where a log is, if there is one.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.all.join(&self.build).join(name)
+    }
+
+    /// Makes the directory and removes those of builds long past.
+    fn make(&self) -> io::Result<()> {
+        let logs = &self.all;
+        let mut earlier: Vec<PathBuf> = fs::read_dir(logs)?
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        earlier.sort();
+        let surplus = earlier.len().saturating_sub(KEPT_LOGS - 1);
+        for path in &earlier[..surplus] {
+            // Logs that can't be removed are in nobody's way.
+            let _ = fs::remove_dir_all(path);
+        }
+        fs::create_dir_all(logs.join(&self.build))
     }
 }

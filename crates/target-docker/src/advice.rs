@@ -5,7 +5,7 @@ use synth_core::{Advice, Retry};
 
 /// Images of registries that could not be fetched for a reason that passes by itself. What a `RUN`
 /// says of a network is not tried again: it may be a test.
-const FETCHING: &str = r"(?i)failed to (?:resolve source metadata|do request|fetch (?:anonymous|oauth) token|copy|authorize)\b.*(?:no such host|server misbehaving|temporary failure|time-?out|deadline exceeded|connection (?:refused|reset)|unreachable|\bEOF\b|unexpected status[^:]*:? 50[0234])";
+const FETCHING: &str = r"(?i)failed to (?:resolve source metadata|do request|fetch (?:anonymous|oauth) token|copy|authorize)\b.*(?:no such host|server misbehaving|temporary failure|time-?out|deadline exceeded|connection (?:refused|reset)|unreachable|\bEOF\b|unexpected status\b.*\s50[0234]\b)";
 
 /// How an engine's build is tried again.
 pub(crate) fn retry() -> Retry {

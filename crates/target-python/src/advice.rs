@@ -33,17 +33,17 @@ fn installing() -> Vec<Advice> {
         )
         .help("put them in `~/.netrc`, in the URL of `PIP_INDEX_URL` or `UV_DEFAULT_INDEX`, or in `UV_INDEX_NAME_USERNAME` and `UV_INDEX_NAME_PASSWORD`"),
         Advice::new(
-            "python.versions.conflict",
-            r"ResolutionImpossible|these package versions have conflicting dependencies|we can conclude that .* (?:incompatible|unsatisfiable)|your requirements are unsatisfiable|And because .* depends on ",
-            "the requirements exclude one another: no versions fit them all",
-        )
-        .help("the log names the two that clash: relax one of them, in `dependencies` of the target or of pyproject.toml"),
-        Advice::new(
             "python.package.missing",
             r"No matching distribution found for (\S+)|[Bb]ecause (\S+) was not found in the (?:package registry|provided package locations)|there (?:is|are) no versions? of (\S+)",
             "the package index has no such package, or no such version of it: `$1$2$3`",
         )
         .help("look whether the name is spelled right, whether a version exists for this Python, and which index is asked (`PIP_INDEX_URL`, `UV_DEFAULT_INDEX`)"),
+        Advice::new(
+            "python.versions.conflict",
+            r"ResolutionImpossible|these package versions have conflicting dependencies|we can conclude that .* (?:incompatible|unsatisfiable)|your requirements are unsatisfiable|And because .* depends on ",
+            "the requirements exclude one another: no versions fit them all",
+        )
+        .help("the log names the two that clash: relax one of them, in `dependencies` of the target or of pyproject.toml"),
         Advice::new(
             "python.version",
             r"requires a different Python: (\S+) not in|current Python version \(([\d.]+)\) does not satisfy Python",
@@ -147,6 +147,10 @@ mod tests {
             (
                 "      we can conclude that your requirements are unsatisfiable.",
                 "python.versions.conflict",
+            ),
+            (
+                "Because a was not found in the package registry and you require a, we can conclude that your requirements are unsatisfiable.",
+                "python.package.missing",
             ),
             (
                 "ERROR: No matching distribution found for requets",

@@ -88,6 +88,14 @@ fn outputs_are_of_one_build_wherever_one_was_killed() {
         let killed = build.wait().unwrap().signal() == Some(9);
         let left = log.exists();
         in_the_middle += u32::from(killed && left);
+        let run = workspace.synth(["recover"]);
+        assert_eq!(
+            run.output.status.code(),
+            Some(if left { 5 } else { 0 }),
+            "{run}"
+        );
+        let told = "a build was ended in the middle of putting outputs in place";
+        assert_eq!(run.to_string().contains(told), left, "{run}");
 
         // One that fails puts nothing in place, but brings the one before to its end.
         gate(&workspace, &format!("exit {attempt}"));

@@ -4,9 +4,12 @@
 mod allowed;
 mod crash;
 mod kept;
+pub(crate) mod releases;
 mod signals;
 mod strategies;
 mod terminal;
+mod transactions;
+mod waiting;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -114,7 +114,7 @@ fn a_library_is_installed_listed_built_with_and_removed() {
     exit code: 0
     ----- stdout -----
      kind   plugin                    interface  isolation  state           library
-     greet  synth-target-greet 0.1.0  0.1.0      process    in use, pinned  [WORKSPACE]/data/synth/plugins/libsynth_target_greet.so
+     greet  synth-target-greet 0.1.0  0.2.0      process    in use, pinned  [WORKSPACE]/data/synth/plugins/libsynth_target_greet.so
     ");
     let info = workspace.synth(["plugin", "info", "greet"]).to_string();
     assert_run!(without_machine(&info), @r#"
@@ -123,7 +123,7 @@ fn a_library_is_installed_listed_built_with_and_removed() {
     greet: a greeting in a file
 
      plugin     synth-target-greet 0.1.0
-     interface  0.1.0
+     interface  0.2.0
      compiled   for [MACHINE]
      isolation  process
      state      in use, pinned
@@ -190,7 +190,7 @@ fn lists_and_descriptions_can_be_read_by_programs() {
         "greet",
         "synth-target-greet",
         "0.1.0",
-        "0.1.0",
+        "0.2.0",
         "process",
         "user",
     ];
@@ -372,8 +372,8 @@ fn of_two_plugins_for_a_kind_one_has_to_be_chosen() {
     exit code: 0
     ----- stdout -----
      kind   plugin                    interface  isolation  state           library
-     greet  synth-target-greet 0.1.0  0.1.0      process    in use, pinned  [WORKSPACE]/my project/.synth/plugins/libgreet.so
-     greet  synth-target-greet 0.1.0  0.1.0      process    not chosen      [WORKSPACE]/data/synth/plugins/libgreet.so
+     greet  synth-target-greet 0.1.0  0.2.0      process    in use, pinned  [WORKSPACE]/my project/.synth/plugins/libgreet.so
+     greet  synth-target-greet 0.1.0  0.2.0      process    not chosen      [WORKSPACE]/data/synth/plugins/libgreet.so
     ");
     // Of another kind than the pipeline's, they are nobody's concern.
     workspace.write(

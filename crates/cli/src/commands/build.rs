@@ -6,11 +6,11 @@ use std::sync::Arc;
 use synth_core::{Diagnostic, EffectPhase};
 use synth_engine::plugin::LOCK_FILE_NAME;
 use synth_engine::{
-    BuildOptions, BuildReport, BuildRequest, CancellationToken, Earlier, EffectsReport, Loaded,
-    Pipeline, Recording, SandboxMode, Transaction,
+    BuildOptions, BuildReport, BuildRequest, Earlier, EffectsReport, Loaded, Pipeline, Recording,
+    SandboxMode, Transaction,
 };
 
-use super::signals::Signals;
+use super::signals::Stoppable;
 use super::{
     Kinds, Outcome, directory, effects, host_program, load, load_options, plugin_options, print,
     print_json, recording, runtime,
@@ -77,6 +77,7 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
         (false, true) => Amount::Verbose,
         (false, false) => Amount::Normal,
     };
+    let stoppable = Stoppable::begin(runtime, amount)?;
     if !phases(arguments).is_empty() {
         synth_engine::check_unfinished(&loaded.pipeline.root)?;
     }
@@ -84,11 +85,11 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
     let transaction = (!phases(arguments).is_empty()).then(Arc::<Transaction>::default);
     let how = How {
         earlier,
-        amount,
+        stoppable: &stoppable,
         transaction: transaction.clone(),
     };
     let recording = recording::begin(global, arguments, &loaded.pipeline);
-    let built = match runtime.block_on(build(arguments, &loaded, how)) {
+    let built = match stoppable.runtime.block_on(build(arguments, &loaded, how)) {
         Ok(built) => built,
         Err(mut problems) => {
             let code = exit::of_problems(&problems);
@@ -96,9 +97,12 @@ fn begin(global: &Global, arguments: &BuildArguments, linked: &Kinds<'_>) -> Out
             return Err(problems);
         }
     };
-    drop(runtime);
-    let transaction = transaction.as_deref();
-    conclude(global, arguments, &loaded, built, transaction, recording)
+    let course = Course {
+        stoppable,
+        transaction,
+        recording,
+    };
+    conclude(global, arguments, &loaded, built, course)
 }
 
 /// What is to be done to the world after the build.
@@ -115,10 +119,17 @@ struct Built {
 }
 
 /// What a build rests on beside its arguments.
-struct How {
+struct How<'a> {
     earlier: Option<Earlier>,
-    amount: Amount,
+    stoppable: &'a Stoppable,
     transaction: Option<Arc<Transaction>>,
+}
+
+/// What lasts until a build and its effects are over.
+struct Course {
+    stoppable: Stoppable,
+    transaction: Option<Arc<Transaction>>,
+    recording: Recording,
 }
 
 /// Applies the effects of a build that succeeded, keeps it in the history, and reports.
@@ -127,9 +138,14 @@ fn conclude(
     arguments: &BuildArguments,
     loaded: &Loaded,
     built: Built,
-    transaction: Option<&Transaction>,
-    recording: Recording,
+    course: Course,
 ) -> Outcome {
+    let Course {
+        stoppable,
+        transaction,
+        recording,
+    } = course;
+    let transaction = transaction.as_deref();
     let root = &loaded.pipeline.root;
     let Some(mut report) = built.report else {
         let code = built.signal.unwrap_or(exit::FAILED);
@@ -142,9 +158,9 @@ fn conclude(
     let mut effects = None;
     let mut signal = built.signal;
     if report.success && signal.is_none() && !phases.is_empty() {
-        match effects::apply(global, loaded, &phases, arguments.yes, transaction) {
-            Ok((applied, ended_by)) => {
-                signal = ended_by;
+        let yes = arguments.yes;
+        match effects::apply(global, loaded, &phases, yes, transaction, &stoppable) {
+            Ok(applied) => {
                 report.success = applied.success;
                 report.effects.clone_from(&applied.effects);
                 report.effects_build.clone_from(&applied.build);
@@ -155,6 +171,7 @@ fn conclude(
                 report.diagnostics.extend(problems);
             }
         }
+        signal = stoppable.signal();
     }
     if let Some(transaction) = transaction {
         end(transaction, loaded, &mut report, effects.as_ref(), signal);
@@ -166,8 +183,8 @@ fn conclude(
     }
     let code = signal.unwrap_or_else(|| match (&effects, report.success) {
         (_, true) => exit::SUCCESS,
-        (Some(effects), false) => effects::code(effects),
-        (None, false) => exit::of_failures(problems_that_count(&report)),
+        (Some(effects), false) if !effects.success => effects::code(effects),
+        (_, false) => exit::of_failures(problems_that_count(&report)),
     });
     let warning = recording.end(&report, Some(code), signal.is_some());
     report.diagnostics.extend(warning);
@@ -211,6 +228,7 @@ fn end(
         return transaction.take_back(&loaded.pipeline, report);
     }
     if let Err(problem) = transaction.keep() {
+        report.success &= !problem.is_error();
         report.diagnostics.push(problem);
     }
 }
@@ -308,7 +326,7 @@ fn sandbox_mode(argument: SandboxArgument) -> SandboxMode {
 async fn build(
     arguments: &BuildArguments,
     loaded: &Loaded,
-    how: How,
+    how: How<'_>,
 ) -> Result<Built, Vec<Diagnostic>> {
     let Loaded {
         pipeline,
@@ -316,17 +334,7 @@ async fn build(
         watched,
         ..
     } = loaded;
-    let (cancel, kill) = (CancellationToken::new(), CancellationToken::new());
-    let progress = Arc::new(Progress::new(how.amount));
-    let teller = Arc::clone(&progress);
-    let signals = Signals::listen(cancel.clone(), kill.clone(), move |text| teller.say(text))
-        .map_err(|error| {
-            vec![
-                Diagnostic::error("internal", "signals can't be received")
-                    .concerning(synth_core::Concern::Internal)
-                    .caused_by(&error),
-            ]
-        })?;
+    let stoppable = how.stoppable;
     let options = BuildOptions {
         jobs: arguments.jobs,
         memory: arguments.memory,
@@ -336,9 +344,9 @@ async fn build(
         verify_reproducible: arguments.verify_reproducible,
         sandbox: arguments.sandbox.map(sandbox_mode),
         sandbox_host: Some(host_program(SANDBOX_HOST)?),
-        cancel: cancel.clone(),
-        kill,
-        observer: progress,
+        cancel: stoppable.stop.cancel.clone(),
+        kill: stoppable.stop.kill.clone(),
+        observer: Arc::<Progress>::clone(&stoppable.progress),
         keep_failed: arguments.keep_temp,
         transaction: how.transaction,
         earlier: how.earlier.map(Arc::new),
@@ -352,7 +360,7 @@ async fn build(
     let mut report = match synth_engine::build(pipeline, registry, &options).await {
         Ok(report) => report,
         Err(error) => {
-            let signal = signals.exit_code();
+            let signal = stoppable.signal();
             return match signal {
                 Some(_) => Ok(Built {
                     report: None,
@@ -365,14 +373,14 @@ async fn build(
     #[cfg(feature = "docker")]
     if arguments.load
         && report.success
-        && let Err(problem) = super::load::images(&report, pipeline, &cancel).await
+        && let Err(problem) = super::load::images(&report, pipeline, &options.cancel).await
     {
         report.success = false;
         report.diagnostics.push(problem);
     }
     Ok(Built {
         report: Some(report),
-        signal: signals.exit_code(),
+        signal: stoppable.signal(),
     })
 }
 

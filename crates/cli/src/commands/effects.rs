@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use synth_core::{Diagnostic, EffectPhase};
 use synth_engine::{
-    CancellationToken, Doing, EffectOptions, EffectReport, EffectState, EffectsReport, Loaded,
-    Recovery, Registry, Stop, Transaction, unfinished,
+    Doing, EffectOptions, EffectReport, EffectState, EffectsReport, Loaded, PendingOutputs,
+    Recovery, Registry, Transaction, unfinished,
 };
 
-use super::signals::Signals;
+use super::signals::Stoppable;
 use super::{Kinds, Outcome, directory, load, print, print_json};
 use crate::arguments::{
     Global, PublishArguments, RecoverArguments, ReportFormat, RollbackArguments,
@@ -36,20 +36,37 @@ pub(crate) fn publish(
         }
         return Ok(exit::SUCCESS);
     }
-    let (report, signal) = apply(global, &loaded, &[phase], arguments.yes, None)?;
+    let stoppable = begin(global)?;
+    let applied = apply(global, &loaded, &[phase], arguments.yes, None, &stoppable);
     let root = &loaded.pipeline.root;
-    finish(global, arguments.format, &report, root, signal)
+    finish(
+        global,
+        arguments.format,
+        applied.map(Some),
+        root,
+        &stoppable,
+    )
 }
 
-/// Applies the effects of a pipeline that is proven; the exit code is that of a signal that ended it.
+/// A command that carries out effects begins.
+fn begin(global: &Global) -> Result<Stoppable, Vec<Diagnostic>> {
+    let amount = match global.quiet {
+        true => Amount::Quiet,
+        false => Amount::Normal,
+    };
+    Stoppable::begin(super::runtime()?, amount)
+}
+
+/// Applies the effects of a pipeline that is proven.
 pub(super) fn apply(
     global: &Global,
     loaded: &Loaded,
     phases: &[EffectPhase],
     yes: bool,
     transaction: Option<&Transaction>,
-) -> Result<(EffectsReport, Option<u8>), Vec<Diagnostic>> {
-    with_options(global, yes, transaction, |options| {
+    stoppable: &Stoppable,
+) -> Result<EffectsReport, Vec<Diagnostic>> {
+    with_options(global, yes, transaction, stoppable, |options| {
         synth_engine::publish(&loaded.pipeline, &loaded.registry, phases, options)
     })
 }
@@ -60,10 +77,17 @@ pub(crate) fn rollback(
     linked: &Kinds<'_>,
 ) -> Outcome {
     let (root, registry) = workspace(global, linked)?;
-    let (report, signal) = with_options(global, true, None, |options| {
+    let stoppable = begin(global)?;
+    let undone = with_options(global, true, None, &stoppable, |options| {
         synth_engine::rollback(&root, &registry, &arguments.build, options)
-    })?;
-    finish(global, arguments.format, &report, &root, signal)
+    });
+    finish(
+        global,
+        arguments.format,
+        undone.map(Some),
+        &root,
+        &stoppable,
+    )
 }
 
 pub(crate) fn recover(
@@ -78,22 +102,35 @@ pub(crate) fn recover(
         (_, _, true) => Recovery::DoneByHand,
         _ => return open(arguments, &root),
     };
-    let (report, signal) = with_options(global, arguments.yes, None, |options| {
+    let stoppable = begin(global)?;
+    let recovered = with_options(global, arguments.yes, None, &stoppable, |options| {
         synth_engine::recover(&root, &registry, recovery, options)
-    })?;
-    let Some(report) = report else {
-        return nothing_open(arguments);
-    };
-    finish(global, arguments.format, &report, &root, signal)
+    });
+    if let Ok(Some(report)) = &recovered
+        && report.effects.is_empty()
+        && arguments.format == ReportFormat::Human
+    {
+        // It was about outputs alone.
+        diagnostics::show(&report.diagnostics, Some(&root));
+        return Ok(stoppable.signal().unwrap_or_else(|| code(report)));
+    }
+    finish(global, arguments.format, recovered, &root, &stoppable)
 }
 
 /// Says what is unfinished, and what could be done.
 fn open(arguments: &RecoverArguments, root: &Path) -> Outcome {
     let Some(open) = unfinished(root)? else {
-        return nothing_open(arguments);
+        return nothing_open(arguments.format);
     };
     if arguments.format == ReportFormat::Json {
         print_json(&open)?;
+        return Ok(exit::UNFINISHED);
+    }
+    if open.report.effects.is_empty() {
+        print(
+            "a build was ended in the middle of putting outputs in place\n\n\
+             `synth recover --undo`, or the next build, brings back what was there before it",
+        );
         return Ok(exit::UNFINISHED);
     }
     let none_or = |names: &[String]| match names.is_empty() {
@@ -105,16 +142,22 @@ fn open(arguments: &RecoverArguments, root: &Path) -> Outcome {
         None => "it was being undone".to_owned(),
     };
     print(&format!(
-        "build {} is unfinished\n\n{}\n\n{finish}\n`synth recover --undo` undoes {}",
+        "build {} is unfinished\n\n{}\n\n{finish}\n`synth recover --undo` undoes {}{}",
         open.report.build,
         lines(&open.report.effects),
         none_or(&open.to_undo),
+        match open.outputs {
+            None => "",
+            Some(PendingOutputs::FollowEffects) =>
+                "\noutputs stay when it is finished, and are as before it when it is undone",
+            Some(PendingOutputs::TakenBack) => "\noutputs are going to be as before it",
+        },
     ));
     Ok(exit::UNFINISHED)
 }
 
-fn nothing_open(arguments: &RecoverArguments) -> Outcome {
-    match arguments.format {
+fn nothing_open(format: ReportFormat) -> Outcome {
+    match format {
         ReportFormat::Json => print_json(&serde_json::Value::Null)?,
         ReportFormat::Human => print("nothing is unfinished"),
     }
@@ -128,7 +171,10 @@ fn workspace(global: &Global, linked: &Kinds<'_>) -> Result<(PathBuf, Registry),
         Ok(loaded) => Ok((loaded.pipeline.root, loaded.registry)),
         Err(problems) => {
             let root = directory(global)?;
-            if !root.join(".synth/journal").is_dir() {
+            if !["journal", "undo"]
+                .iter()
+                .any(|left| root.join(".synth").join(left).is_dir())
+            {
                 return Err(problems);
             }
             Ok((root, linked.get().clone()))
@@ -140,34 +186,14 @@ fn with_options<T>(
     global: &Global,
     yes: bool,
     transaction: Option<&Transaction>,
+    stoppable: &Stoppable,
     act: impl FnOnce(&EffectOptions<'_>) -> Result<T, Vec<Diagnostic>>,
-) -> Result<(T, Option<u8>), Vec<Diagnostic>> {
-    let runtime = super::runtime()?;
-    let amount = match global.quiet {
-        true => Amount::Quiet,
-        false => Amount::Normal,
-    };
-    let progress = Arc::new(Progress::new(amount));
-    let stop = Stop {
-        cancel: CancellationToken::new(),
-        kill: CancellationToken::new(),
-    };
-    let teller = Arc::clone(&progress);
-    let entered = runtime.enter();
-    let say = move |text: &str| teller.say(text);
-    let signals =
-        Signals::listen(stop.cancel.clone(), stop.kill.clone(), say).map_err(|error| {
-            vec![
-                Diagnostic::error("internal", "signals can't be received")
-                    .concerning(synth_core::Concern::Internal)
-                    .caused_by(&error),
-            ]
-        })?;
-    drop(entered);
+) -> Result<T, Vec<Diagnostic>> {
     let quiet = global.quiet;
     let told = |doing: Doing, name: &str, description: &str| {
         let word = match doing {
             Doing::Applying => "applying",
+            Doing::WaitingToApply => "again",
             Doing::AlreadyThere => "there",
             Doing::Undoing => "undoing",
         };
@@ -175,24 +201,19 @@ fn with_options<T>(
             tell(&format!("{word:>10} {name}: {description}"));
         }
     };
-    let options = EffectOptions {
-        runtime: runtime.handle().clone(),
-        stop,
+    act(&EffectOptions {
+        runtime: stoppable.runtime.handle().clone(),
+        stop: stoppable.stop.clone(),
         host: Some(super::host_program(SANDBOX_HOST)?),
         transaction,
-        observer: progress,
+        observer: Arc::<Progress>::clone(&stoppable.progress),
         tell: &told,
-        confirm: &|effects| yes || agreed(effects),
-    };
-    let result = act(&options);
-    match (result, signals.exit_code()) {
-        (Ok(value), code) => Ok((value, code)),
-        (Err(problems), _) => Err(problems),
-    }
+        confirm: &|effects| yes || agreed(effects, stoppable),
+    })
 }
 
 /// Asks on a terminal; elsewhere nobody agrees.
-fn agreed(effects: &[EffectReport]) -> bool {
+fn agreed(effects: &[EffectReport], stoppable: &Stoppable) -> bool {
     let input = std::io::stdin();
     if !input.is_terminal() || !std::io::stderr().is_terminal() {
         return false;
@@ -206,23 +227,46 @@ fn agreed(effects: &[EffectReport]) -> bool {
     {
         return false;
     }
-    let mut answer = String::new();
-    let read = input.lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    // A signal ends the question: reading would go on until the end of the line.
+    let (sender, answered) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        let read = input.lock().read_line(&mut answer);
+        let _ = sender.send(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"));
+    });
+    stoppable.runtime.block_on(async {
+        tokio::select! {
+            biased;
+            () = stoppable.stop.cancel.cancelled() => false,
+            agreed = answered => agreed.unwrap_or(false),
+        }
+    })
 }
 
+/// Tells what a command came to; without a report there was nothing to recover. A signal that has ended
+/// it says its exit code, whatever came of it.
 fn finish(
     global: &Global,
     format: ReportFormat,
-    report: &EffectsReport,
+    done: Result<Option<EffectsReport>, Vec<Diagnostic>>,
     root: &Path,
-    signal: Option<u8>,
+    stoppable: &Stoppable,
 ) -> Outcome {
+    let signal = stoppable.signal();
+    let report = match (done, signal) {
+        (Ok(Some(report)), _) => report,
+        (Ok(None), _) => return nothing_open(format),
+        (Err(problems), None) => return Err(problems),
+        (Err(problems), Some(code)) => {
+            diagnostics::show(&problems, Some(root));
+            return Ok(code);
+        }
+    };
     match format {
-        ReportFormat::Json => print_json(report)?,
-        ReportFormat::Human => show(global, report, root),
+        ReportFormat::Json => print_json(&report)?,
+        ReportFormat::Human => show(global, &report, root),
     }
-    Ok(signal.unwrap_or_else(|| code(report)))
+    Ok(signal.unwrap_or_else(|| code(&report)))
 }
 
 /// The exit code of effects.

@@ -89,7 +89,6 @@ fn work(build: &BuildEntry) -> String {
         TargetStatus::Failed,
         TargetStatus::Skipped,
         TargetStatus::Cancelled,
-        TargetStatus::RolledBack,
     ];
     let mut parts: Vec<String> = statuses
         .into_iter()

@@ -10,9 +10,7 @@ use crate::exit;
 
 /// A build begins.
 pub(super) fn begin(global: &Global, arguments: &BuildArguments, pipeline: &Pipeline) -> Recording {
-    let environment = pipeline.environment.as_deref();
-    let requested = requested(global, arguments);
-    Recording::begin(&pipeline.root, &pipeline.name, environment, requested)
+    Recording::begin(pipeline, requested(global, arguments))
 }
 
 /// A build had nothing to do. A warning when that could not be kept.

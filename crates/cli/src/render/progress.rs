@@ -142,6 +142,9 @@ impl Observer for Progress {
             Event::WaitingForWorkspace => {
                 self.say("another build is running in this workspace; waiting for it to end");
             }
+            Event::WaitingForEffects => {
+                self.say("what an earlier publish has started still runs; waiting for it to end");
+            }
             Event::Repairing => {
                 self.say("the cache has lost something that is needed; it is made anew");
             }

@@ -103,7 +103,7 @@ fn questions_and_answers_go_over_the_boundary() {
     let plugin = obedient();
     let described = plugin.call(
         method::DESCRIBE,
-        r#"{"interface":"0.1.0","body":null}"#,
+        r#"{"interface":"0.2.0","body":null}"#,
         &nobody,
     );
     assert_eq!(body(&described), Answer::Done(Obedient.describe()));
@@ -116,7 +116,7 @@ fn questions_and_answers_go_over_the_boundary() {
         body::<()>(&plugin.call("levitate", "", &nobody)),
         Answer::Unknown
     );
-    for nonsense in ["", "null", "{}", r#"{"interface":"0.1.0","body":1}"#] {
+    for nonsense in ["", "null", "{}", r#"{"interface":"0.2.0","body":1}"#] {
         let answer = plugin.call(method::VALIDATE, nonsense, &nobody);
         assert!(
             matches!(body::<()>(&answer), Answer::Malformed { .. }),
@@ -129,9 +129,9 @@ fn questions_and_answers_go_over_the_boundary() {
 fn the_host_is_asked_while_a_call_lasts() {
     let host = |method: &str, request: &str| {
         assert_eq!(method, host_method::READ);
-        assert_eq!(request, r#"{"interface":"0.1.0","body":"a.txt"}"#);
+        assert_eq!(request, r#"{"interface":"0.2.0","body":"a.txt"}"#);
         // `text` in Base64.
-        r#"{"interface":"0.1.0","body":{"done":{"Ok":"dGV4dA=="}}}"#.to_owned()
+        r#"{"interface":"0.2.0","body":{"done":{"Ok":"dGV4dA=="}}}"#.to_owned()
     };
     assert_eq!(
         problems(&obedient(), "read", &host),
@@ -185,7 +185,7 @@ fn several_threads_call_at_once() {
             scope.spawn(move || {
                 let name = if number % 2 == 0 { "panic" } else { "read" };
                 let answer = plugin.call(method::VALIDATE, &target(name), &|_: &str, _: &str| {
-                    r#"{"interface":"0.1.0","body":"unknown"}"#.to_owned()
+                    r#"{"interface":"0.2.0","body":"unknown"}"#.to_owned()
                 });
                 let panicked = matches!(body::<Vec<Diagnostic>>(&answer), Answer::Panicked { .. });
                 assert_eq!(panicked, number % 2 == 0, "{answer}");

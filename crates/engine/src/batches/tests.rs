@@ -115,7 +115,7 @@ impl Channel for Loopback {
             host.ask(method, request)
         };
         let answer = protocol::answer(&Curious, method, request, &ask, &|| "here".into());
-        let said = |text: &str| format!(r#"{{"interface":"0.1.0","body":{text}}}"#);
+        let said = |text: &str| format!(r#"{{"interface":"0.2.0","body":{text}}}"#);
         match self.guest {
             _ if method != method::PREPARE => Ok(answer),
             Guest::Able => Ok(answer),
@@ -362,7 +362,7 @@ fn a_question_of_no_target_is_refused() {
         (host_method::FOR_TARGET, "{}", true),
     ] {
         use protocol::Ask;
-        let request = format!(r#"{{"interface":"0.1.0","body":{request}}}"#);
+        let request = format!(r#"{{"interface":"0.2.0","body":{request}}}"#);
         let answer = HostSide::Batch(&batch).ask(method, &request);
         let answer = Message::<Answer<()>>::from_json(&answer).unwrap().body;
         assert_eq!(

@@ -41,6 +41,14 @@ pub(super) struct StagedFiles {
     is_kept: bool,
 }
 
+impl StagedFiles {
+    /// What is to be moved where.
+    pub(super) fn moves(&self, root: &Path) -> impl Iterator<Item = (&Path, PathBuf)> {
+        let aside = self.aside.iter();
+        aside.map(move |(path, from)| (from.as_path(), root.join(path)))
+    }
+}
+
 impl Drop for StagedFiles {
     fn drop(&mut self) {
         if self.is_kept {

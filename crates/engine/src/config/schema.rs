@@ -227,7 +227,7 @@ pub(crate) fn target_schema(description: &TargetDescription) -> Value {
         "const": description.kind,
     });
     let kind = &description.settings_schema;
-    merge_object(&mut schema, kind, "properties");
+    merge_object(&mut schema, &own_settings(kind), "properties");
     merge_object(&mut schema, kind, "$defs");
     let mut required = vec![json!("type")];
     if let Some(own) = kind.get("required").and_then(Value::as_array) {
@@ -240,6 +240,15 @@ pub(crate) fn target_schema(description: &TargetDescription) -> Value {
     schema["title"] = json!(description.kind);
     schema["description"] = json!(description.description);
     schema
+}
+
+/// The kind's schema without what has the name of a common key, which is what is meant by it.
+fn own_settings(kind: &Value) -> Value {
+    let mut own = kind.clone();
+    if let Some(Value::Object(properties)) = own.get_mut("properties") {
+        properties.retain(|key, _| !COMMON_KEYS.contains(&key.as_str()));
+    }
+    own
 }
 
 fn merge_object(into: &mut Value, from: &Value, key: &str) {

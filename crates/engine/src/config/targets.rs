@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
-use synth_core::{Diagnostic, ProjectPath, TargetSpec};
+use synth_core::{Diagnostic, ProjectPath, TargetDescription, TargetSpec};
 
 use super::document::{self, Document, Node};
 use super::schema::{self, COMMON_KEYS};
@@ -51,6 +51,7 @@ pub(super) fn read(
             );
             continue;
         };
+        problems.extend(hidden(document, entry, description));
         let name = format!("target `{}`", entry.key);
         let shape = shapes
             .entry(description.kind.as_str())
@@ -65,6 +66,34 @@ pub(super) fn read(
         }));
     }
     targets
+}
+
+/// A word about each key that is set and that the target's kind has too, under the name of one that
+/// every target has: a plugin may be older than that one.
+fn hidden<'a>(
+    document: &'a Document,
+    target: &'a document::Entry,
+    kind: &'a TargetDescription,
+) -> impl Iterator<Item = Diagnostic> + 'a {
+    let own = kind.settings_schema.get("properties");
+    let is_own = move |key: &&document::Entry| {
+        COMMON_KEYS.contains(&key.key.as_str())
+            && own.is_some_and(|own| own.get(&key.key).is_some())
+    };
+    let keys = target.value.table().into_iter().flatten().filter(is_own);
+    keys.map(move |key| {
+        let message = format!(
+            "`{}` of target `{}` is the setting that every target has, and not that of type `{}`",
+            key.key, target.key, kind.kind
+        );
+        let help = format!(
+            "{} {} has one of the same name, which can't be set: look for a newer version of it",
+            kind.crate_name, kind.version
+        );
+        let mut warning = Diagnostic::warning("config.kind.hidden", message).help(help);
+        warning.target = Some(target.key.clone());
+        document.place(warning, &key.key_span)
+    })
 }
 
 /// The targets whose failure does not count.

@@ -378,3 +378,45 @@ fn overrides_are_spelled_as_the_kind_of_their_target_spells_them() {
     assert_eq!(pipeline.targets[0].settings["dockerfile"], "x");
     assert_eq!(pipeline.targets[1].settings["dockerfile_path"], "x");
 }
+
+/// A plugin that is older than the keys that every target has.
+struct Older;
+
+impl BuildTarget for Older {
+    fn describe(&self) -> TargetDescription {
+        let settings = serde_json::json!({
+            "type": "object",
+            "properties": { "publish": { "type": "boolean" }, "level": { "type": "integer" } },
+            "additionalProperties": false,
+        });
+        TargetDescription::new("older", "older", "1.0.0", "", settings)
+    }
+
+    fn validate(&self, _: &TargetSpec, _: &dyn PlanContext) -> Vec<Diagnostic> {
+        Vec::new()
+    }
+
+    fn plan(&self, _: &TargetSpec, _: &dyn PlanContext) -> Result<Plan, Vec<Diagnostic>> {
+        Ok(Plan::default())
+    }
+
+    fn run(&self, _: &Native, _: &dyn RunContext) -> Result<NativeOutcome, Vec<Diagnostic>> {
+        Ok(NativeOutcome::quiet())
+    }
+}
+
+#[test]
+fn a_key_of_every_target_goes_before_a_setting_of_the_kind() {
+    let load = |publish: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!("[targets.a]\ntype = \"older\"\nlevel = 1\n{publish}");
+        std::fs::write(directory.path().join("synth.toml"), text).unwrap();
+        let registry = Registry::new().with(Arc::new(Older));
+        Pipeline::load(directory.path(), &LoadOptions::default(), &registry)
+    };
+    assert_eq!(problems(load("")), "");
+    let pipeline = load("publish = { directory = \"../www\" }\n").unwrap();
+    assert!(pipeline.targets[0].publish.is_some());
+    insta::assert_snapshot!(problems(Ok(pipeline)), @"4:1-7 [config.kind.hidden] `publish` of target `a` is the setting that every target has, and not that of type `older` (older 1.0.0 has one of the same name, which can't be set: look for a newer version of it)");
+    insta::assert_snapshot!(problems(load("publish = true\n")), @"");
+}

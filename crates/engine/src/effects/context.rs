@@ -110,7 +110,12 @@ impl RunContext for Context<'_> {
             Diagnostic::error("execute.start", message).caused_by(&error)
         })?;
         let exit_code = match finished.end {
-            End::Exited(code) => Some(code),
+            End::Exited(code) => {
+                if code != 0 {
+                    self.worker.exited_with(code);
+                }
+                Some(code)
+            }
             End::Signalled(_) => None,
             End::TimedOut | End::Cancelled => {
                 let message = format!("`{name}` was interrupted");

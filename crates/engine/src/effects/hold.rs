@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::event::{Event, Observer};
 use crate::executor::process::{self, Command, Finished};
 use crate::executor::{Stop, log_limit, run_open};
 use crate::plugin::HostProgram;
@@ -21,17 +22,26 @@ fn lock_of(root: &Path) -> PathBuf {
 }
 
 /// Waits until no process is left of effects whose synth has died; false when that was cancelled.
-pub(super) async fn until_alone(root: &Path, cancel: &CancellationToken) -> io::Result<bool> {
+pub(super) async fn until_alone(
+    root: &Path,
+    observer: &dyn Observer,
+    cancel: &CancellationToken,
+) -> io::Result<bool> {
     const INTERVAL: Duration = Duration::from_millis(5);
     let file = File::options()
         .append(true)
         .create(true)
         .open(lock_of(root))?;
+    let mut told = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(true),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(error),
+        }
+        if !told {
+            observer.notify(&Event::WaitingForEffects);
+            told = true;
         }
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
@@ -57,6 +67,11 @@ impl Processes {
             runtime,
             client: OnceCell::new(),
         }
+    }
+
+    /// Where processes are waited for.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Runs one to its end, to `deadline`, or until it is stopped.

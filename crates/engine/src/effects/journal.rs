@@ -201,6 +201,17 @@ pub(crate) fn read(path: &Path) -> Result<Found, JournalError> {
     })
 }
 
+/// Whether the last record of one that is damaged says that nothing is left to do.
+pub(super) fn is_closed_at_its_end(path: &Path) -> bool {
+    let (Ok(bytes), Ok(closed)) = (fs::read(path), encoded(&Record::Closed)) else {
+        return false;
+    };
+    // Room that was reserved reads as zeros; a record ends with a brace.
+    let end = bytes.iter().rposition(|byte| *byte != 0);
+    let written = end.and_then(|end| bytes.get(..=end));
+    written.is_some_and(|written| written.ends_with(&closed))
+}
+
 fn check_of(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }

@@ -96,6 +96,10 @@ pub(crate) fn name(spec: &TargetSpec) -> String {
     format!("{} {}", spec.name, digest_bytes(&table).sha256)
 }
 
+/// Of how many tables of one target it is kept what was proven of them: those of other environments,
+/// and of edits that may be taken back.
+const TABLES: u32 = 20;
+
 /// Keeps what a build has proven, and forgets what it has not.
 pub(crate) fn keep(
     records: &Records,
@@ -113,8 +117,9 @@ pub(crate) fn keep(
         return Ok(());
     }
     let written = written.iter();
-    records.put(
+    records.put_newest(
         Sort::Proved,
+        TABLES,
         written.map(|(name, value)| (name.as_str(), value.as_slice())),
     )
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use synth_core::{Diagnostic, EffectPhase};
 
 use super::record::{EffectState, Entry, Standing, Story};
+use crate::transaction::PendingOutputs;
 
 /// An effect's part of a publish.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -76,10 +77,10 @@ pub(super) fn reported(entry: &Entry, standing: &Standing) -> EffectReport {
     }
 }
 
-/// A publish that a crash, or an undo that failed, has left unfinished.
+/// What a crash, or an undo that failed, has left unfinished: a publish, or outputs, or both.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Unfinished {
-    /// How far it came.
+    /// How far the publish came; an empty one where there are only outputs.
     #[serde(flatten)]
     pub report: EffectsReport,
     /// The effects that are still to be applied; none when it was being undone, which can't be
@@ -87,6 +88,9 @@ pub struct Unfinished {
     pub to_finish: Option<Vec<String>>,
     /// The effects that are to be undone.
     pub to_undo: Vec<String>,
+    /// What is to be done about outputs, if anything is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<PendingOutputs>,
 }
 
 impl Unfinished {
@@ -103,6 +107,23 @@ impl Unfinished {
             report: EffectsReport::of(story, Vec::new()),
             to_finish: (!story.turned_back).then(missing),
             to_undo: chosen(Standing::may_be_there),
+            outputs: None,
+        }
+    }
+
+    /// Outputs without effects.
+    pub(super) fn of_outputs(outputs: PendingOutputs) -> Self {
+        Self {
+            report: EffectsReport {
+                build: String::new(),
+                success: false,
+                unfinished: true,
+                effects: Vec::new(),
+                diagnostics: Vec::new(),
+            },
+            to_finish: None,
+            to_undo: Vec::new(),
+            outputs: Some(outputs),
         }
     }
 

@@ -16,6 +16,9 @@ pub(crate) trait Hand {
     /// Whether an earlier build has applied this very effect last, where nothing else tells.
     fn was_applied_before(&mut self, entry: &Entry) -> bool;
     fn apply(&mut self, entry: &Entry) -> Result<Receipt, Stopped>;
+    /// Whether an attempt, counted from 1, has failed in a way that passes by itself: waits until it is
+    /// time for another one.
+    fn again(&mut self, entry: &Entry, attempt: u32, problems: &[Diagnostic]) -> bool;
     fn undo(&mut self, entry: &Entry, receipt: Option<&Receipt>) -> Result<(), Stopped>;
     /// Why an effect can't be undone at the moment: the plugin that applied it is gone.
     fn missing(&mut self, entry: &Entry) -> Option<Diagnostic>;
@@ -30,6 +33,8 @@ pub(crate) trait Hand {
 pub enum Doing {
     /// It is applied.
     Applying,
+    /// To apply it has failed, for a reason that passes by itself: it is tried again.
+    WaitingToApply,
     /// It is there already.
     AlreadyThere,
     /// It is undone.
@@ -150,11 +155,10 @@ fn apply_one(
     }
     journal.write(Record::Applying { effect })?;
     hand.tell(Doing::Applying, entry);
-    let mut attempts = entry.effect.retry.attempts.max(1);
+    let mut attempt = 1;
     let applied = loop {
-        attempts -= 1;
         match hand.apply(entry) {
-            Err(Stopped::Failed(_)) if attempts > 0 => {}
+            Err(Stopped::Failed(problems)) if hand.again(entry, attempt, &problems) => attempt += 1,
             applied => break applied,
         }
     };

@@ -1,6 +1,7 @@
 //! Carries effects out: as processes of the user's, as code of their kind, or as a directory of
 //! releases.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs;
@@ -13,6 +14,7 @@ use synth_core::{
     Presence, Receipt,
 };
 
+use super::again::Attempt;
 use super::context::Context;
 use super::directory::Releases;
 use super::hold::Processes;
@@ -25,6 +27,7 @@ use crate::executor::environment::{output_variable, passed_on, search_path, with
 use crate::executor::process::{Command, End};
 use crate::executor::{DEFAULT_TIMEOUT, Stop, log_tail};
 use crate::kind::Kind;
+use crate::state::Logs;
 
 /// What is said of a plugin whose process crashed, or had to be ended.
 const ENDED: [&str; 6] = [
@@ -47,7 +50,7 @@ pub(crate) struct Worker<'a> {
     pub(crate) root: &'a Path,
     /// The directory of the copies: `.synth/effects/<build>`.
     pub(crate) stage: PathBuf,
-    pub(crate) logs: PathBuf,
+    pub(crate) logs: Logs,
     pub(crate) opened: Opened,
     pub(crate) registry: &'a Registry,
     pub(crate) processes: Processes,
@@ -55,6 +58,8 @@ pub(crate) struct Worker<'a> {
     /// What earlier builds have applied last, by target and effect.
     pub(crate) before: HashMap<(String, String), String>,
     pub(crate) tell: &'a dyn Fn(Doing, &str, &str),
+    /// Of the last attempt to apply an effect.
+    pub(super) last: Cell<Attempt>,
 }
 
 /// What a process came to.
@@ -123,9 +128,10 @@ impl Worker<'_> {
         })
     }
 
-    fn log(&self, entry: &Entry) -> PathBuf {
+    /// The log of an effect, which is going to be written.
+    pub(super) fn log(&self, entry: &Entry) -> PathBuf {
         let name = format!("{}.{}.log", entry.target, entry.effect.id);
-        self.logs.join(name)
+        self.logs.file(&name)
     }
 
     fn timeout(entry: &Entry) -> Duration {
@@ -284,7 +290,10 @@ impl Worker<'_> {
                 Ok(data) => Ok(Receipt::new(1, data)),
                 Err(problem) => Err(Stopped::Unclear(vec![problem])),
             },
-            Ran::Exited(code) => Err(self.exit(entry, "", code)),
+            Ran::Exited(code) => {
+                self.exited_with(code);
+                Err(self.exit(entry, "", code))
+            }
             Ran::Ended(problem) => Err(Stopped::Unclear(vec![problem])),
             Ran::NotStarted(problem) => Err(failed(problem)),
             Ran::Interrupted => Err(Stopped::Interrupted),
@@ -403,6 +412,7 @@ impl Hand for Worker<'_> {
     }
 
     fn apply(&mut self, entry: &Entry) -> Result<Receipt, Stopped> {
+        self.begin_attempt(entry);
         match &entry.effect.kind {
             EffectKind::Processes(processes) => self.apply_processes(entry, processes),
             EffectKind::Native(_) => self.native(entry, Doing::Applying, |kind, context| {
@@ -414,6 +424,10 @@ impl Hand for Worker<'_> {
             }
             _ => Err(failed(unknown(entry))),
         }
+    }
+
+    fn again(&mut self, entry: &Entry, attempt: u32, problems: &[Diagnostic]) -> bool {
+        self.passes(entry, attempt, problems)
     }
 
     fn undo(&mut self, entry: &Entry, receipt: Option<&Receipt>) -> Result<(), Stopped> {

@@ -12,6 +12,7 @@ use synth_core::{Action, ActionKind};
 
 use super::environment::{Directories, environment, passed_on, with_root};
 use super::local;
+use crate::failure::is_secret;
 use crate::report::KeptDirectory;
 use crate::work::remove_tree;
 
@@ -127,7 +128,7 @@ impl Keep {
             ActionKind::Exec(_) => of_action(action, from),
             _ => process(),
         };
-        let rerun = rerun.map(|rerun| rerun.moved(from, &to));
+        let rerun = rerun.map(|rerun| rerun.moved(from, &to).without_secrets());
         let shown = to.strip_prefix(&self.kept.root).unwrap_or(&to);
         let kept = KeptDirectory {
             directory: shown.display().to_string(),
@@ -218,6 +219,17 @@ impl Rerun {
         }
     }
 
+    /// What looks like a secret is the user's own, wherever it comes from.
+    fn without_secrets(mut self) -> Self {
+        let set = self.environment.iter();
+        let secret = set.filter(|(name, value)| is_secret(name, &value.to_string_lossy()));
+        let secret: Vec<String> = secret.map(|(name, _)| name.clone()).collect();
+        let added = secret.into_iter();
+        let added: Vec<String> = added.filter(|name| !self.passed.contains(name)).collect();
+        self.passed.extend(added);
+        self
+    }
+
     /// As a POSIX shell takes it.
     fn line(&self) -> String {
         let directory = quoted(&self.directory.to_string_lossy());
@@ -282,7 +294,12 @@ mod tests {
 
     #[test]
     fn a_command_can_be_pasted() {
-        let environment = [("A", "b"), ("TEXT", "it's /old/root"), ("TOKEN", "secret")];
+        let environment = [
+            ("A", "b"),
+            ("NPM_TOKEN", "hush"),
+            ("TEXT", "it's /old/root"),
+            ("TOKEN", "secret"),
+        ];
         let rerun = Rerun {
             program: "/usr/bin/cc".into(),
             arguments: vec!["-o".into(), "/old/root/a b".into(), String::new()],
@@ -293,9 +310,10 @@ mod tests {
             passed: vec!["TOKEN".into(), "odd.name".into()],
         };
         let moved = rerun.moved(Path::new("/old"), Path::new("/my project/kept"));
+        let moved = moved.without_secrets();
         insta::assert_snapshot!(
             moved.line(),
-            @r#"cd '/my project/kept/root' && env -i A=b 'TEXT=it'\''s /my project/kept/root' TOKEN="$TOKEN" /usr/bin/cc -o '/my project/kept/root/a b' ''"#
+            @r#"cd '/my project/kept/root' && env -i A=b 'TEXT=it'\''s /my project/kept/root' TOKEN="$TOKEN" NPM_TOKEN="$NPM_TOKEN" /usr/bin/cc -o '/my project/kept/root/a b' ''"#
         );
     }
 

@@ -91,7 +91,8 @@ impl LocalExecutor {
         ended
     }
 
-    /// Keeps the directory of an action that has failed. Gives why that can't be done.
+    /// Keeps the directory of an action that has failed, or forgets an earlier one when it succeeds. What
+    /// was stopped tells nothing. Gives why it can't be kept.
     async fn keep_or_forget(
         &self,
         keep: &Keep,
@@ -99,9 +100,12 @@ impl LocalExecutor {
         layout: &Layout,
         ended: &Result<CachedAction, Unsuccessful>,
     ) -> Option<Diagnostic> {
-        let failed = matches!(ended, Err(Unsuccessful::Ended(Ended::Failed { .. })));
-        // One that has lost what it needs is run once more.
-        let failed = failed && !self.store.is_interrupted();
+        let failed = match ended {
+            Ok(_) => false,
+            // One that has lost what it needs is run once more.
+            Err(Unsuccessful::Ended(Ended::Failed { .. })) if !self.store.is_interrupted() => true,
+            Err(_) => return None,
+        };
         let (keep, action) = (keep.clone(), execution.action.clone());
         let (from, in_sandbox) = (
             layout.path().to_owned(),

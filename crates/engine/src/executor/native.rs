@@ -97,7 +97,7 @@ impl Context {
         }
         let failed = |diagnostics: Vec<Diagnostic>| Ended::Failed {
             diagnostics,
-            exit_code: None,
+            exit_code: self.meter.failed_exit_code(),
         };
         match result {
             Ok(outcome) if outcome.diagnostics.iter().any(Diagnostic::is_error) => {
@@ -187,7 +187,7 @@ impl RunContext for Context {
         self.meter.process(&finished);
         if finished.end != End::Exited(0) {
             let line = failure::of_process(&command.program, &command.arguments);
-            self.meter.failed(line);
+            self.meter.failed(line, finished.end);
         }
         if finished.end != End::Exited(0)
             && let Some(keep) = &self.keep

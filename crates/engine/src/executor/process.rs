@@ -8,6 +8,7 @@ use std::io::{self, PipeWriter, Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -409,15 +410,52 @@ pub(crate) struct Answer {
     pub(crate) standard_error: Vec<u8>,
 }
 
+/// Ends a program that is asked something, from another thread.
+#[derive(Debug, Default)]
+pub(crate) struct Interrupt(Mutex<Interrupted>);
+
+#[derive(Debug, Default)]
+struct Interrupted {
+    is_over: bool,
+    running: Option<u32>,
+}
+
+impl Interrupt {
+    /// Ends what is asked now, and whatever is asked from now on.
+    pub(crate) fn now(&self) {
+        let mut state = self.state();
+        state.is_over = true;
+        Group::of(state.running).signal(rustix::process::Signal::KILL);
+    }
+
+    fn state(&self) -> MutexGuard<'_, Interrupted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Asks a program something, with the user's own environment, and waits for the answer.
 pub(crate) fn ask(
     program: &Path,
     arguments: &[String],
     timeout: Duration,
 ) -> Result<Answer, String> {
+    ask_until(program, arguments, timeout, &Interrupt::default())
+}
+
+/// As [`ask`], unless it is interrupted.
+pub(crate) fn ask_until(
+    program: &Path,
+    arguments: &[String],
+    timeout: Duration,
+    interrupt: &Interrupt,
+) -> Result<Answer, String> {
     let output = tempfile::tempfile().map_err(|error| error.to_string())?;
     let error_output = tempfile::tempfile().map_err(|error| error.to_string())?;
     let clone = |file: &File| file.try_clone().map(Stdio::from).map_err(|e| e.to_string());
+    let mut state = interrupt.state();
+    if state.is_over {
+        return Err("nobody wants to know it any more".to_owned());
+    }
     #[expect(
         clippy::disallowed_types,
         reason = "this is the executor's own way to ask for a version"
@@ -431,11 +469,15 @@ pub(crate) fn ask(
         .spawn()
         .map_err(|error| error.to_string())?;
     let group = Group::of(Some(child.id()));
+    state.running = Some(child.id());
+    drop(state);
     let (sender, receiver) = std::sync::mpsc::channel();
     let waiter = std::thread::spawn(move || {
         let _ = sender.send(child.wait());
     });
     let status = receiver.recv_timeout(timeout);
+    // Another process may have its number soon.
+    interrupt.state().running = None;
     group.signal(rustix::process::Signal::KILL);
     let _ = waiter.join();
     let status = status

@@ -26,8 +26,8 @@ pub(crate) struct Usage {
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     used: Mutex<Option<Usage>>,
-    /// The command of the last process that failed.
-    failed: Mutex<Option<String>>,
+    /// The command of the last process that failed, and its exit code.
+    failed: Mutex<Option<(String, Option<i32>)>>,
 }
 
 impl Meter {
@@ -73,15 +73,25 @@ impl Meter {
     }
 
     /// A process with this command has failed.
-    pub(super) fn failed(&self, command: String) {
+    pub(super) fn failed(&self, command: String, end: End) {
+        let code = match end {
+            End::Exited(code) => Some(code),
+            End::Signalled(_) | End::TimedOut | End::Cancelled => None,
+        };
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        *failed = Some(command);
+        *failed = Some((command, code));
     }
 
     /// The command of the last process that failed.
     pub(crate) fn failed_command(&self) -> Option<String> {
-        let failed = self.failed.lock();
-        failed.unwrap_or_else(PoisonError::into_inner).clone()
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.as_ref().map(|(command, _)| command.clone())
+    }
+
+    /// The exit code of the last process that failed, if it exited.
+    pub(super) fn failed_exit_code(&self) -> Option<i32> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.as_ref()?.1
     }
 }
 

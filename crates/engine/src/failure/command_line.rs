@@ -5,16 +5,22 @@ use std::path::Path;
 
 use synth_core::{Action, ActionKind, Exec, ROOT};
 
-/// Words in the names of variables that hold what nobody else is to see.
-const SECRET: [&str; 7] = [
+/// What names of variables contain that hold what nobody else is to see.
+const SECRET: [&str; 10] = [
     "TOKEN",
     "SECRET",
     "PASSWORD",
     "PASSWD",
+    "PASSPHRASE",
     "CREDENTIAL",
     "API_KEY",
+    "APIKEY",
+    "ACCESS_KEY",
     "PRIVATE_KEY",
 ];
+
+/// Words of which such names consist.
+const SECRET_WORDS: [&str; 4] = ["AUTH", "DSN", "PASS", "PAT"];
 
 /// A longer command is nothing to be pasted.
 const MOST_BYTES: usize = 128 * 1024;
@@ -71,10 +77,26 @@ fn program(action: &Action, exec: &Exec, name: &str) -> String {
     }
 }
 
+/// Whether a variable looks as if nobody else is to see its value.
+pub(crate) fn is_secret(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    SECRET.iter().any(|part| name.contains(part))
+        || name.split('_').any(|word| SECRET_WORDS.contains(&word))
+        || has_password(value)
+}
+
+/// Whether it is an address with a name and a password: `https://NAME:PASSWORD@host/`.
+fn has_password(value: &str) -> bool {
+    value.split("://").skip(1).any(|address| {
+        let authority = address.split(['/', '?', '#']).next().unwrap_or_default();
+        let user = authority.rsplit_once('@').map(|(user, _)| user);
+        user.is_some_and(|user| user.contains(':'))
+    })
+}
+
 fn variable(name: &str, value: &str) -> String {
-    let upper = name.to_ascii_uppercase();
     let is_identifier = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    match SECRET.iter().any(|word| upper.contains(word)) {
+    match is_secret(name, value) {
         true if is_identifier => format!("{name}=\"${name}\""),
         true => quoted(&format!("{name}=.")),
         false => format!("{}={}", quoted(name), quoted(value)),
@@ -144,6 +166,19 @@ mod tests {
         ] {
             let action = Action::new("a", Phase::Build, "a", exec).tool(tool("cc"));
             assert_eq!(of_action(&action).unwrap(), expected);
+        }
+        for (name, value, expected) in [
+            ("NPM_TOKEN", "", true),
+            ("aws_secret_access_key", "", true),
+            ("SIGNING_PASSPHRASE", "", true),
+            ("HTTP_AUTH", "", true),
+            ("SENTRY_DSN", "", true),
+            ("INDEX", "https://me:hush@example.org/simple", true),
+            ("INDEX", "https://me@example.org/a:b@c", false),
+            ("GIT_AUTHOR_NAME", "me", false),
+            ("PATH", "/usr/bin", false),
+        ] {
+            assert_eq!(is_secret(name, value), expected, "{name}={value}");
         }
         let native = Action::new("a", Phase::Build, "a", Native::new("pack"));
         assert_eq!(of_action(&native), None);

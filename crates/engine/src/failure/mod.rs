@@ -14,7 +14,7 @@ use synth_core::{Action, Concern, Diagnostic};
 use crate::executor::log_tail_from;
 
 pub(crate) use advice::advise;
-pub(crate) use command_line::{of_action, of_process};
+pub(crate) use command_line::{is_secret, of_action, of_process};
 pub(crate) use retry::{Policy, has_no_effect, wait};
 
 /// How much of the end of a log is looked through.
@@ -76,7 +76,7 @@ impl Failure {
     }
 
     /// Whether it failed by a fault of synth's or of its kind's, or for want of a store.
-    fn is_not_its_own(&self) -> bool {
+    pub(crate) fn is_not_its_own(&self) -> bool {
         let errors = self.diagnostics.iter().filter(|said| said.is_error());
         errors
             .map(|said| said.concern)

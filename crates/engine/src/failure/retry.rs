@@ -259,6 +259,48 @@ mod tests {
     }
 
     #[test]
+    fn trouble_that_a_program_got_over_is_not_what_it_failed_for() {
+        let warning = "WARNING: Retrying (Retry(total=4)) after connection broken by \
+                       'ReadTimeoutError(\"Read timed out\")'";
+        let many = "Downloading\n".repeat(80);
+        for (output, passes) in [
+            (warning.to_owned(), true),
+            (
+                format!("{warning}\nERROR: No matching distribution found for a"),
+                true,
+            ),
+            (
+                format!("{warning}\nERROR: ResolutionImpossible: for help visit .."),
+                false,
+            ),
+            (format!("{warning}\n{many}exit"), false),
+            (
+                format!("{warning}\na.c:1:5: error: expected `;`\nmake: *** [a.o] Error 1"),
+                false,
+            ),
+            (
+                format!("a.c:1:5: error: expected `;`\n{many}{warning}"),
+                true,
+            ),
+            (
+                "a.c:1:5: error: duplicate case\n  12 |   case ECONNREFUSED:\n     |   ^~~~"
+                    .to_owned(),
+                false,
+            ),
+            (
+                "npm error code ERESOLVE\nnpm error ERESOLVE unable to resolve\n\
+                 npm error network timeout at: https://a: ETIMEDOUT"
+                    .to_owned(),
+                false,
+            ),
+        ] {
+            let network = action(Retry::of_network());
+            let reason = Policy::of(&network, &settings("")).reason(&failure(1, &output));
+            assert_eq!(reason.is_some(), passes, "{output}");
+        }
+    }
+
+    #[test]
     fn the_network_of_an_action_passes_where_retries_are_asked_for() {
         let silent = action(Retry::default()).with_network();
         let judged = |set: &str| judged(&silent, &settings(set), &failure(1, LOST));

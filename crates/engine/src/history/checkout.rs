@@ -2,50 +2,76 @@
 //! a build that is over does not wait for it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use crate::executor::process::Interrupt;
 use crate::git::Git;
 
-/// How long a build that is over may be held up for what git has to say.
+/// How long a build that is over may be held up for what git has to say of changes.
 const PATIENCE: Duration = Duration::from_millis(10);
+
+/// And for the commit, which git knows at once.
+const PATIENCE_FOR_COMMIT: Duration = Duration::from_millis(200);
+
+/// So many paths of outputs are left out of what git is asked for.
+const MOST_WRITTEN: usize = 200;
 
 /// What git says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Checkout {
-    /// None outside of a repository, or where there is no commit yet.
+    /// None outside of a repository, where there is no commit yet, or when git did not say in time.
     pub(super) commit: Option<String>,
     /// None when git did not say in time.
     pub(super) dirty: Option<bool>,
 }
 
-/// An answer that is being waited for.
+/// An answer that is being waited for. When nobody does any more, git is ended.
 #[derive(Debug)]
-pub(super) struct Asked(Receiver<Checkout>);
+pub(super) struct Asked {
+    answers: Receiver<Checkout>,
+    over: Arc<Interrupt>,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.over.now();
+    }
+}
 
 impl Asked {
-    /// Asks git about the checkout of a project.
-    pub(super) fn about(root: &Path) -> Self {
-        let (sender, receiver) = channel();
+    /// Asks git about the checkout of a project. What is at the paths `written`, relative to its root,
+    /// does not count: the build makes it meanwhile.
+    pub(super) fn about(root: &Path, written: Vec<String>) -> Self {
+        let (sender, answers) = channel();
         let root = root.to_owned();
+        let over = Arc::<Interrupt>::default();
+        let interrupt = Arc::clone(&over);
         // Without a thread there is no answer.
         let _ = std::thread::Builder::new()
             .name("git".into())
-            .spawn(move || tell(&root, &sender));
-        Self(receiver)
+            .spawn(move || tell(&root, &written, &sender, &interrupt));
+        Self { answers, over }
     }
 
     /// What is known by now, or in a moment.
     pub(super) fn answer(self) -> Checkout {
-        self.answer_within(PATIENCE)
+        self.answer_within(PATIENCE_FOR_COMMIT, PATIENCE)
     }
 
-    fn answer_within(self, patience: Duration) -> Checkout {
-        let deadline = Instant::now() + patience;
+    fn answer_within(self, for_commit: Duration, for_all: Duration) -> Checkout {
+        let begun = Instant::now();
         let mut known = Checkout::default();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.0.recv_timeout(left) {
+            let patience = match known.commit {
+                None => for_commit,
+                Some(_) => for_all,
+            };
+            match self
+                .answers
+                .recv_timeout(patience.saturating_sub(begun.elapsed()))
+            {
                 Ok(more) => known = more,
                 // All is said, or time is up.
                 Err(_) => return known,
@@ -55,10 +81,11 @@ impl Asked {
 }
 
 /// Says more and more.
-fn tell(root: &Path, sender: &Sender<Checkout>) {
+fn tell(root: &Path, written: &[String], sender: &Sender<Checkout>, over: &Arc<Interrupt>) {
     let Some(git) = Git::find(root) else {
         return;
     };
+    let git = git.until(over);
     let Ok(commit) = git.ask(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]) else {
         return;
     };
@@ -80,8 +107,23 @@ fn tell(root: &Path, sender: &Sender<Checkout>) {
         "--untracked-files=normal",
         "--",
         ".",
+        // What is being put in place.
+        ":(exclude,glob)**/.*.synth-*",
+        ":(exclude,glob)**/.*.synth-*/**",
     ];
-    if let Ok(differs) = git.ask(&differs) {
+    // With thousands of them git takes long, and who has so many lets git ignore them.
+    let written = match written.len() {
+        0..=MOST_WRITTEN => written,
+        _ => &[],
+    };
+    let written = written.iter().filter(|path| !path.is_empty());
+    let written = written.map(|path| format!(":(exclude,literal){path}"));
+    let written: Vec<String> = written.collect();
+    let arguments: Vec<&str> = differs
+        .into_iter()
+        .chain(written.iter().map(String::as_str))
+        .collect();
+    if let Ok(differs) = git.ask(&arguments) {
         checkout.dirty = Some(!differs.is_empty());
         let _ = sender.send(checkout);
     }
@@ -116,7 +158,7 @@ mod tests {
     fn the_commit_and_what_differs_from_it_are_told() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        let asked = || Asked::about(root).answer_within(LONG);
+        let asked = || Asked::about(root, Vec::new()).answer_within(LONG, LONG);
         assert_eq!(asked(), Checkout::default(), "no repository");
         git(root, &["init", "--quiet"]);
         assert_eq!(asked(), Checkout::default(), "no commit");
@@ -130,10 +172,18 @@ mod tests {
             commit: commit.clone(),
             dirty: Some(dirty),
         };
-        let asked = || Asked::about(&project).answer_within(LONG);
+        let asked = || {
+            let written = vec!["dist/it".to_owned()];
+            Asked::about(&project, written).answer_within(LONG, LONG)
+        };
         assert_eq!(asked(), told(false));
         std::fs::write(root.join("beside"), "two").unwrap();
         assert_eq!(asked(), told(false), "what is not the project's");
+        std::fs::create_dir_all(root.join("project/dist/it")).unwrap();
+        std::fs::write(root.join("project/dist/it/a"), "two").unwrap();
+        std::fs::create_dir_all(root.join("project/dist/.it.synth-a1b2c3/outputs")).unwrap();
+        std::fs::write(root.join("project/dist/.it.synth-a1b2c3/outputs/a"), "two").unwrap();
+        assert_eq!(asked(), told(false), "what a build writes");
         std::fs::write(root.join("project/b"), "two").unwrap();
         assert_eq!(asked(), told(true), "a file that git does not know");
     }

@@ -16,8 +16,9 @@ use super::migration::{self, STEPS};
 use super::pending;
 use crate::records::set_aside;
 
-/// How long another process may keep the database to itself.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long another process may keep the database to itself: a build that is over waits no longer, and
+/// is pending then.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The log ahead is moved into the database, and both are synchronized with the disk, whenever it has
 /// so many pages (of 4 KiB).
@@ -50,23 +51,23 @@ impl Database {
     }
 
     /// Opens one for a command that shows it, with all that is pending moved in; none where there is
-    /// none. Where nothing can be written it is shown as it is.
+    /// none. Where nothing can be written, or another process writes, it is shown as it is.
     pub(super) fn for_reading(path: &Path) -> Result<Option<Self>, Diagnostic> {
         if !path.exists() && !pending::path(path).exists() {
             return Ok(None);
         }
-        let opened = Self::open(path).and_then(|mut database| {
-            database.take_in()?;
-            Ok(database)
+        let opened = Self::open(path).and_then(|mut database| match database.take_in() {
+            Err(error) if error.is_lasting() => Err(error),
+            _ => Ok(database),
         });
         match opened {
             Ok(database) => Ok(Some(database)),
-            Err(error) if error.is_read_only() && !path.exists() => Ok(None),
-            Err(error) if error.is_read_only() => {
+            Err(error) if error.is_lasting() => Err(error.unreadable(path)),
+            Err(_) if !path.exists() => Ok(None),
+            Err(_) => {
                 let read = Self::read_only(path);
                 read.map(Some).map_err(|error| error.unreadable(path))
             }
-            Err(error) => Err(error.unreadable(path)),
         }
     }
 
@@ -117,6 +118,10 @@ pub(super) fn keep(path: &Path, entry: &BuildEntry, graph: &Graph) -> Option<Dia
     let error = match attempt() {
         Ok(()) => return None,
         Err(error) if error.is_damage() => error,
+        Err(error) if error.is_busy() => {
+            let pending = pending::append(path, entry).map_err(HistoryError::from);
+            return pending.err().map(|error| error.unwritten(path));
+        }
         Err(error) => return Some(error.unwritten(path)),
     };
     set_aside(path);
@@ -144,7 +149,11 @@ pub(super) fn keep(path: &Path, entry: &BuildEntry, graph: &Graph) -> Option<Dia
 pub(super) fn keep_idle(path: &Path, entry: &BuildEntry) -> Option<Diagnostic> {
     let kept = pending::append(path, entry).map_err(HistoryError::from);
     let kept = kept.and_then(|many| match many {
-        true => Database::open(path)?.take_in(),
+        true => match Database::open(path).and_then(|mut database| database.take_in()) {
+            // Another one does, or the next build.
+            Err(error) if error.is_busy() => Ok(()),
+            taken => taken,
+        },
         false => Ok(()),
     });
     kept.err().map(|error| error.unwritten(path))

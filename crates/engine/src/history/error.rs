@@ -32,6 +32,22 @@ impl HistoryError {
         }
     }
 
+    /// Whether another process has the database to itself.
+    pub(super) fn is_busy(&self) -> bool {
+        match self {
+            Self::Database(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+            ),
+            Self::Newer { .. } | Self::Row(_) | Self::File(_) => false,
+        }
+    }
+
+    /// Whether the database can't be read either, wherever it is and whoever else uses it.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.is_damage() || matches!(self, Self::Newer { .. })
+    }
+
     /// Whether it may only be that nothing can be written here.
     pub(super) fn is_read_only(&self) -> bool {
         match self {

@@ -30,6 +30,10 @@ pub(super) enum Found {
     None,
 }
 
+/// Builds that began and had something to do: not those whose targets could not be planned, or which were
+/// ended while they waited for another.
+pub(super) const DID_SOMETHING: &str = "idle = 0 AND outcome <> 'not_begun' AND target_count > 0";
+
 const COLUMNS: &str = "number, id, started_us, duration_ms, pipeline, environment, selection, \
      arguments, outcome, exit_code, commit_id, dirty, synth, idle, target_count, executed, cached, \
      waited, up_to_date, failed, not_done";
@@ -71,7 +75,7 @@ impl Database {
         const SAME: &str = "SELECT id FROM builds WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id";
         if name == "last" {
             let last = format!(
-                "SELECT {COLUMNS} FROM builds WHERE idle = 0 \
+                "SELECT {COLUMNS} FROM builds WHERE {DID_SOMETHING} \
                  ORDER BY started_us DESC, number DESC LIMIT 1"
             );
             return self.find_by(&last, "");

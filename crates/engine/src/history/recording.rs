@@ -11,6 +11,7 @@ use super::database_path;
 use super::entry::{BuildEntry, Counts, Outcome, TargetEntry};
 use super::graph::Graph;
 use crate::build::build_name;
+use crate::config::Pipeline;
 use crate::report::{BuildReport, TargetStatus};
 use crate::target_report::microseconds;
 
@@ -37,21 +38,18 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Notes the beginning of a build of the workspace at `root`.
+    /// Notes the beginning of a build.
     #[must_use]
-    pub fn begin(
-        root: &Path,
-        pipeline: &str,
-        environment: Option<&str>,
-        requested: Requested,
-    ) -> Self {
+    pub fn begin(pipeline: &Pipeline, requested: Requested) -> Self {
+        let root = &pipeline.root;
+        let written = pipeline.output_paths.iter().map(ToString::to_string);
         Self {
-            root: root.to_owned(),
+            root: root.clone(),
             requested,
-            pipeline: pipeline.to_owned(),
-            environment: environment.map(ToOwned::to_owned),
+            pipeline: pipeline.name.clone(),
+            environment: pipeline.environment.clone(),
             started: SystemTime::now(),
-            asked: Asked::about(root),
+            asked: Asked::about(root, written.collect()),
         }
     }
 

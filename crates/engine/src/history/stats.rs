@@ -14,6 +14,7 @@ use super::entry::Counts;
 use super::error::HistoryError;
 use super::figures::{change, percentile, share};
 use super::graph::Graph;
+use super::read::DID_SOMETHING;
 use super::write::unsigned;
 use crate::target_report::microseconds;
 
@@ -209,10 +210,12 @@ impl Database {
 
     fn bounds(&self, window: Window, now: i64) -> Result<Bounds, HistoryError> {
         const DAY: i64 = 86_400_000_000;
-        const NTH: &str = "SELECT started_us FROM builds WHERE idle = 0 \
-             ORDER BY started_us DESC LIMIT 1 OFFSET ?1";
+        let nth = format!(
+            "SELECT started_us FROM builds WHERE {DID_SOMETHING} \
+             ORDER BY started_us DESC LIMIT 1 OFFSET ?1"
+        );
         let last = |count: i64| -> rusqlite::Result<i64> {
-            let mut statement = self.connection.prepare_cached(NTH)?;
+            let mut statement = self.connection.prepare_cached(&nth)?;
             let found = statement.query_row([count - 1], |row| row.get(0));
             Ok(found.optional()?.unwrap_or(i64::MIN))
         };
@@ -287,7 +290,11 @@ impl Database {
     }
 
     fn target_trends(&self, bounds: Bounds) -> Result<Vec<TargetTrend>, HistoryError> {
-        const TARGETS: &str = "SELECT builds.started_us >= ?2, name, status, targets.duration_ms \
+        // What was executed and taken back took as long.
+        const TARGETS: &str = "SELECT builds.started_us >= ?2, name, \
+             CASE WHEN status = 'rolled_back' AND EXISTS (SELECT 1 FROM actions \
+             WHERE actions.build = builds.number AND actions.target = name \
+             AND actions.status = 'executed') THEN 'built' ELSE status END, targets.duration_ms \
              FROM builds CROSS JOIN targets ON targets.build = builds.number \
              WHERE builds.started_us >= ?1 AND builds.idle = 0";
         let mut found: HashMap<String, Times> = HashMap::new();
@@ -330,9 +337,11 @@ impl Database {
     }
 
     fn critical_path(&self) -> Result<Option<CriticalPath>, HistoryError> {
-        const LAST: &str = "SELECT pipeline, coalesce(environment, '') FROM builds \
-             WHERE idle = 0 AND outcome <> 'not_begun' ORDER BY started_us DESC LIMIT 1";
-        let last = self.connection.query_row(LAST, [], |row| {
+        let last = format!(
+            "SELECT pipeline, coalesce(environment, '') FROM builds WHERE {DID_SOMETHING} \
+             ORDER BY started_us DESC LIMIT 1"
+        );
+        let last = self.connection.query_row(&last, [], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
         });
         let Some((pipeline, environment)) = last.optional()? else {

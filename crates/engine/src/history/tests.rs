@@ -230,6 +230,42 @@ fn a_file_of_waiting_builds_that_is_long_is_moved_in_by_who_appends() {
 }
 
 #[test]
+fn what_another_process_writes_to_is_read_and_a_build_waits_in_the_file() {
+    let (_directory, path) = state();
+    assert_eq!(keep(&path, &build("a", 1, 10), &Graph::default()), None);
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(keep(&path, &build("b", 2, 10), &Graph::default()), None);
+    assert_eq!(keep_idle(&path, &idle("c", 3)), None);
+    assert_eq!(seen(&path), ["a"]);
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(seen(&path), ["c", "b", "a"]);
+    let database = Database::for_reading(&path).unwrap().unwrap();
+    let Found::One(kept) = database.find("b").unwrap() else {
+        panic!("it is there as a whole");
+    };
+    assert_eq!(*kept, build("b", 2, 10));
+}
+
+#[test]
+fn the_last_build_is_one_that_began() {
+    let (_directory, path) = state();
+    let mut not_begun = build("b", 2, 10);
+    not_begun.outcome = Outcome::NotBegun;
+    let mut waited = build("c", 3, 10);
+    waited.outcome = Outcome::Cancelled;
+    waited.target_count = 0;
+    for entry in [&build("a", 1, 10), &not_begun, &waited] {
+        assert_eq!(keep(&path, entry, &Graph::default()), None);
+    }
+    let database = Database::for_reading(&path).unwrap().unwrap();
+    let last = database.find("last").unwrap();
+    assert!(matches!(last, Found::One(build) if build.id == "a"));
+    let stats = database.stats_at(Window::Last(1), NOW).unwrap();
+    assert_eq!((stats.now.succeeded, stats.now.not_begun), (1, 1));
+}
+
+#[test]
 fn the_oldest_are_forgotten() {
     let (_directory, path) = state();
     let mut database = Database::open(&path).unwrap();

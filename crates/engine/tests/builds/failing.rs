@@ -178,3 +178,65 @@ fn a_target_may_fail_where_another_may_not() {
         assert_eq!(said, [allowed, allowed, false]);
     }
 }
+
+#[test]
+fn what_needs_a_target_that_may_fail_and_one_that_may_not_may_not_fail() {
+    let head = "failure_strategy = \"continue\"\nparallel_execution = false";
+    let targets = [
+        "may | | exit 1",
+        "must | | exit 1",
+        "both | may must | true",
+        "after | both | true",
+    ];
+    let config = pipeline(head, &targets);
+    let allow = "[targets.may]\nallow_failure = true";
+    let workspace = Workspace::new(&config.replace("[targets.may]", allow));
+    let report = workspace.build();
+    let said: Vec<_> = report
+        .targets
+        .iter()
+        .map(|target| (target.status, target.failure_allowed))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (TargetStatus::Failed, true),
+            (TargetStatus::Failed, false),
+            (TargetStatus::Skipped, false),
+            (TargetStatus::Skipped, false),
+        ]
+    );
+}
+
+#[test]
+fn what_was_kept_stays_until_the_action_ends_by_itself() {
+    let head = "failure_strategy = \"stop_all\"";
+    let slow = "slow | | test -e stay || exit 1; sleep 1000";
+    let fails = "fails | | test ! -e stay || exit 1";
+    let workspace = Workspace::new(&pipeline(head, &[slow, fails]));
+    let keep = || BuildOptions {
+        keep_failed: true,
+        jobs: std::num::NonZeroUsize::new(2),
+        ..BuildOptions::default()
+    };
+    workspace.build_with(keep());
+    let kept = workspace.project().join(".synth/kept/slow");
+    assert!(kept.is_dir());
+    workspace.write("project/src/stay", "");
+    let report = workspace.build_with(keep());
+    assert_eq!(statuses(&report)[0].1, TargetStatus::Cancelled);
+    assert!(kept.is_dir(), "it was stopped, and says nothing");
+}
+
+#[test]
+fn logs_are_pushed_out_by_builds_that_execute_something() {
+    let workspace = Workspace::new(&pipeline("", &["a | | echo 1"]));
+    let report = workspace.build();
+    let log = report.targets[0].actions[0].log.clone().unwrap();
+    for _ in 0..25 {
+        assert!(workspace.build().success);
+    }
+    assert!(workspace.read(&log).is_some(), "{log}");
+    let logs = std::fs::read_dir(workspace.project().join(".synth/logs")).unwrap();
+    assert_eq!(logs.count(), 1);
+}

@@ -187,8 +187,8 @@ impl Workspace {
             ..BuildOptions::default()
         };
         let registry = Registry::new().with(Arc::new(Script));
-        let removed = synth_engine::clean(&self.load()?, &registry, &options)?;
-        Ok(removed.iter().map(ToString::to_string).collect())
+        let cleaned = synth_engine::clean(&self.load()?, &registry, &options)?;
+        Ok(cleaned.removed.iter().map(ToString::to_string).collect())
     }
 
     pub(crate) fn build_with(&self, options: BuildOptions) -> BuildReport {

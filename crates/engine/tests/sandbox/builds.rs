@@ -208,11 +208,11 @@ fn undeclared_reads_are_told() {
     let shown = told(&report).replace(workspace.directory.path().to_str().unwrap(), "[DIR]");
     insta::assert_snapshot!(shown, @r#"
     build.failed: `run the script` failed with exit code 1
-      
+      an action sees only what it declares: make the file an input, or have an earlier step leave it
     sandbox.read: the project has `secret.txt`, which `run the script` does not get
       set `source_path` to a directory that holds all that it needs
     build.failed: `run the script` failed with exit code 1
-      
+      an action sees only what it declares: make the file an input, or have an earlier step leave it
     sandbox.read.output: `run the script` may have looked for an output of the target `lib`
       add `needs = ["lib"]`: its outputs are then below `needs/lib`
     "#);

@@ -12,8 +12,8 @@ mod manifest;
 
 manifest!(manifest_text!(
     "invalid-message",
-    interface = "0.1.0",
-    needs = "0.1.0",
+    interface = "0.2.0",
+    needs = "0.2.0",
     triple = env!("FIXTURE_TRIPLE")
 ));
 
@@ -21,7 +21,7 @@ struct Nonsense;
 
 impl Plugin for Nonsense {
     fn call(&self, _: RStr<'_>, _: RStr<'_>, _: HostObject<'_>) -> RString {
-        "{\"interface\":\"0.1.0\",\"body\":{\"done\":\"what?\"".into()
+        "{\"interface\":\"0.2.0\",\"body\":{\"done\":\"what?\"".into()
     }
 }
 

@@ -75,6 +75,10 @@ impl Hand for World {
         Ok(Receipt::default())
     }
 
+    fn again(&mut self, entry: &Entry, attempt: u32, _: &[Diagnostic]) -> bool {
+        attempt < entry.effect.retry.attempts
+    }
+
     fn undo(&mut self, entry: &Entry, _: Option<&Receipt>) -> Result<(), Stopped> {
         self.act("undo", entry)?;
         self.there.remove(&entry.effect.id);

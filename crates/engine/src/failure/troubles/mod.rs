@@ -11,6 +11,7 @@ use synth_core::{Advice, Network};
 use super::{Failure, compile};
 
 pub(super) use machine::MACHINE;
+use network::{CONFLICT, FINAL};
 pub(super) use network::{LASTING, PASSING, UNREACHABLE};
 pub(super) use programs::PROGRAMS;
 
@@ -88,6 +89,12 @@ pub(super) fn matched(advice: &Advice, failure: &Failure) -> Result<Option<Found
     Ok(captures.map(|captures| found(advice, |text| filled_in(text, &captures))))
 }
 
+/// How many lines from the end a pattern matches first; none when it does nowhere.
+fn distance(pattern: &str, failure: &Failure) -> Option<usize> {
+    let pattern = compile(pattern).ok()?;
+    failure.lines().position(|line| pattern.is_match(line))
+}
+
 fn found(advice: &Advice, text: impl Fn(&str) -> String) -> Found {
     Found {
         code: advice.code.clone(),
@@ -103,14 +110,36 @@ fn filled_in(text: &str, captures: &Captures<'_>) -> String {
     filled
 }
 
-/// What a trouble of the network is that passes by itself; none when a failure is none.
+/// What a trouble of the network is that passes by itself; none when a failure is none. Many programs try
+/// again by themselves: trouble that they got over stands long before the end, or before what they failed
+/// for.
 pub(super) fn passing_by_itself(failure: &Failure) -> Option<String> {
-    let lasts = |trouble: &Trouble| matched(&trouble.advice(), failure).ok().flatten();
-    if LASTING.iter().any(|trouble| lasts(trouble).is_some()) {
+    /// From the end; the last attempt of a program may fill a screen with its stack.
+    const MOST_LINES: usize = 60;
+    /// How many lines of the source a compiler quotes below an error.
+    const QUOTED_LINES: usize = 5;
+    let found = |trouble: &Trouble| matched(&trouble.advice(), failure).ok().flatten();
+    if LASTING.iter().any(|trouble| found(trouble).is_some()) {
         return None;
     }
-    PASSING
+    let near = |trouble: &&Trouble| {
+        distance(trouble.pattern, failure).filter(|distance| *distance < MOST_LINES)
+    };
+    let passing: Vec<(&Trouble, usize)> = PASSING
         .iter()
-        .find_map(lasts)
-        .map(|trouble| trouble.message)
+        .filter_map(|trouble| Some((trouble, near(&trouble)?)))
+        .collect();
+    let nearest = passing.iter().map(|(_, distance)| *distance).min()?;
+    let programs = PROGRAMS.iter();
+    let lasting = programs.filter(|trouble| FINAL.contains(&trouble.code));
+    let lasting = lasting.map(|trouble| trouble.pattern).chain([CONFLICT]);
+    let is_final = |pattern: &str| {
+        let distance = distance(pattern, failure);
+        distance.is_some_and(|distance| distance <= nearest + QUOTED_LINES)
+    };
+    if lasting.into_iter().any(is_final) {
+        return None;
+    }
+    let (trouble, _) = passing.first()?;
+    Some(found(trouble)?.message)
 }

@@ -85,6 +85,20 @@ pub(crate) const PASSING: &[Trouble] = &[
     ),
 ];
 
+/// Failures of programs that no network mends, whatever they said of one before: by name.
+pub(crate) const FINAL: [&str; 7] = [
+    "compile",
+    "link",
+    "syntax",
+    "test",
+    "header.missing",
+    "library.linked",
+    "compiler.missing",
+];
+
+/// Versions that do not go together, and what did not compile while it was installed.
+pub(crate) const CONFLICT: &str = r"\bResolutionImpossible\b|conflicting dependencies|No solution found when resolving|\bERESOLVE\b|Failed building wheel for|gyp ERR! build error";
+
 /// What is said instead, of an action that has no network, for what has one of these names.
 pub(crate) const UNREACHABLE: (&[&str], Trouble) = (
     &["network.name", "network.refused", "network.unreachable"],
