@@ -20,7 +20,7 @@ struct Soaked {
     test: &'static str,
 }
 
-const SOAKED: [Soaked; 6] = [
+const SOAKED: [Soaked; 7] = [
     Soaked {
         name: "walk",
         test: "soak::walk::whatever_changes",
@@ -32,6 +32,10 @@ const SOAKED: [Soaked; 6] = [
     Soaked {
         name: "publishes",
         test: "soak::publishes::whenever_a_publish_is_killed",
+    },
+    Soaked {
+        name: "rollbacks",
+        test: "soak::rollbacks::whenever_a_build_with_effects_is_killed",
     },
     Soaked {
         name: "files",
@@ -62,6 +66,9 @@ pub(crate) struct Soak {
     /// Publishes and undoings that are killed
     #[arg(long, default_value_t = 200)]
     publishes: u64,
+    /// Builds with effects, and what comes after them, that are killed
+    #[arg(long, default_value_t = 100)]
+    rollbacks: u64,
     /// Files in one directory
     #[arg(long, default_value_t = 50_000)]
     files: u64,
@@ -74,7 +81,7 @@ pub(crate) struct Soak {
     /// What the random choices start from; another one each time when it is not said
     #[arg(long)]
     seed: Option<u32>,
-    /// `walk`, `kills`, `publishes`, `files`, `large` or `history`; all of them when nothing is named
+    /// `walk`, `kills`, `publishes`, `rollbacks`, `files`, `large` or `history`; all of them when nothing is named
     name: Option<String>,
 }
 
@@ -118,6 +125,7 @@ impl Soak {
             .variable("SYNTH_SOAK_STEPS", self.steps.to_string())
             .variable("SYNTH_SOAK_KILLS", self.kills.to_string())
             .variable("SYNTH_SOAK_PUBLISHES", self.publishes.to_string())
+            .variable("SYNTH_SOAK_ROLLBACKS", self.rollbacks.to_string())
             .variable("SYNTH_SOAK_BUILDS", self.builds.to_string())
             .variable("SYNTH_SOAK_FILES", self.files.to_string())
             .variable("SYNTH_SOAK_LARGE_MIB", self.mebibytes.to_string());

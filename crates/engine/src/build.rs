@@ -15,6 +15,7 @@ use crate::Registry;
 use crate::action_graph::ActionGraph;
 use crate::commit::{Declaration, OutputPlace, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
+use crate::effects::proved;
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
 use crate::executor::kept::Kept;
@@ -32,7 +33,7 @@ use crate::settled::Settlement;
 use crate::state::{State, WorkspaceLock};
 use crate::store::{self, Store};
 use crate::target_report::{milliseconds, target_report};
-use crate::transaction::{TakesOver, Transaction, settle};
+use crate::transaction::{Transaction, settle};
 use crate::tree::Tree;
 use crate::work::WorkDirectory;
 
@@ -48,6 +49,14 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    /// The same, and what else is to be said.
+    fn with(self, also: Vec<Diagnostic>) -> Self {
+        match also.is_empty() {
+            true => self,
+            false => Self::Invalid(self.into_diagnostics().into_iter().chain(also).collect()),
+        }
+    }
+
     /// What is to be said of it.
     #[must_use]
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
@@ -125,26 +134,59 @@ pub async fn build(
     options: &BuildOptions,
 ) -> Result<BuildReport, BuildError> {
     let started = Instant::now();
-    let build = build_name();
     let state = open_state(&pipeline.root)?;
     let (lock, mut earlier) = lock(pipeline, options, &state).await?;
     let transaction = options.transaction.clone().unwrap_or_default();
     transaction.hold(lock);
-    let settled = settle(&pipeline.root, TakesOver::Yes).map_err(BuildError::State)?;
-    if settled.is_some() {
+    let settled = settle(&pipeline.root).map_err(BuildError::State)?;
+    if settled.told.is_some() {
         earlier = earlier.map(|earlier| Arc::new(earlier.look_again()));
     }
+    let begun = Begun {
+        started,
+        build: build_name(),
+        state,
+        told: settled.told(),
+        transaction: Arc::clone(&transaction),
+    };
+    transaction.follow(settled.open);
+    let ended = passes(pipeline, registry, options, begun, earlier).await;
+    ended.map_err(|error| error.with(transaction.give_up(pipeline)))
+}
+
+/// A build that holds the workspace.
+struct Begun {
+    started: Instant,
+    build: String,
+    state: State,
+    /// What became of the build before.
+    told: Vec<Diagnostic>,
+    transaction: Arc<Transaction>,
+}
+
+/// Goes through a build as often as it takes, and keeps what it has put in place or takes it back.
+async fn passes(
+    pipeline: &Pipeline,
+    registry: &Registry,
+    options: &BuildOptions,
+    begun: Begun,
+    earlier: Option<Arc<Earlier>>,
+) -> Result<BuildReport, BuildError> {
+    let Begun {
+        transaction, build, ..
+    } = &begun;
     let mut repairs = Repairs::default();
     loop {
         let workshop = open_workshop(
             pipeline,
             options,
-            state.clone(),
-            &build,
-            (repairs.executed.clone(), Arc::clone(&transaction)),
+            begun.state.clone(),
+            build,
+            (repairs.executed.clone(), Arc::clone(transaction)),
         )?;
         let known = earlier.as_ref().filter(|_| repairs.is_first());
         let ran = pass(pipeline, registry, options, &workshop, known).await?;
+        let success = ran.succeeded();
         let Ran {
             reports, faults, ..
         } = ran;
@@ -153,33 +195,33 @@ pub async fn build(
             build: build.clone(),
             pipeline: pipeline.name.clone(),
             environment: pipeline.environment.clone(),
-            success: faults.is_empty() && reports.iter().all(does_not_count),
+            success,
             partial: is_partial(&reports),
-            duration_ms: milliseconds(started.elapsed()),
+            duration_ms: milliseconds(begun.started.elapsed()),
             targets: reports,
             effects: Vec::new(),
             effects_build: String::new(),
             diagnostics: faults
                 .into_iter()
                 .chain(workshop.sandbox.warning())
-                .chain(settled.clone())
+                .chain(begun.told.clone())
                 .chain(pipeline.warnings.clone())
                 .collect(),
         };
         let last = options.cancel.is_cancelled();
-        match repairs.finish(report, &workshop.store, last) {
-            Some(mut report) => {
-                if !report.success {
-                    transaction.take_back(pipeline, &mut report);
-                } else if options.transaction.is_none()
-                    && let Err(problem) = transaction.keep()
-                {
-                    report.diagnostics.push(problem);
-                }
-                return Ok(report);
-            }
-            None => options.observer.notify(&Event::Repairing),
+        let Some(mut report) = repairs.finish(report, &workshop.store, last) else {
+            options.observer.notify(&Event::Repairing);
+            continue;
+        };
+        if !report.success {
+            transaction.take_back(pipeline, &mut report);
+        } else if options.transaction.is_none()
+            && let Err(problem) = transaction.keep()
+        {
+            report.success = false;
+            report.diagnostics.push(problem);
         }
+        return Ok(report);
     }
 }
 
@@ -209,8 +251,12 @@ async fn pass(
     // What is to be verified, or executed again, is to be looked at.
     let looks = !options.use_cache || options.verify_reproducible || !options.force.is_empty();
     let known = known.filter(|_| !looks);
+    // What is to be published was proven, or it is looked at.
+    let is_proven = |target: &TargetSpec| {
+        options.transaction.is_none() || proved::find(workshop.state.records(), target).is_some()
+    };
     let mut settled = known.as_ref().map_or_else(Settlement::default, |known| {
-        Settlement::of(pipeline, &target_graph, known, &workshop.store)
+        Settlement::of(pipeline, &target_graph, known, &workshop.store, &is_proven)
     });
     let remember = |settled: &Settlement| {
         if let Some((contents, _)) = &known {
@@ -236,12 +282,10 @@ async fn pass(
         actions: graph.len(),
     });
     let shop = Arc::clone(workshop);
-    let ran = run(pipeline, &targets, graph, shop, &options.observer).await;
-    keeping::note_proofs(workshop, &targets)?;
-    keeping::keep_proofs(workshop, &targets, &ran);
-    if let Some(earlier) = earlier.filter(|_| options.use_cache) {
-        keeping::keep_index(pipeline, options, workshop, &targets, &ran, earlier);
-    }
+    let mut ran = run(pipeline, &targets, graph, shop, &options.observer).await;
+    let earlier = earlier.map(AsRef::as_ref);
+    let all = (targets.as_slice(), &mut ran);
+    keeping::keep(pipeline, options, workshop, all, earlier);
     Ok(ran)
 }
 
@@ -307,15 +351,15 @@ async fn ask(
     if open.is_empty() {
         return Ok(Vec::new());
     }
-    let (pipeline, registry) = (pipeline.clone(), registry.clone());
+    let targets = open.iter().map(|index| pipeline.targets[*index].clone());
+    let targets: Vec<TargetSpec> = targets.collect();
+    let (pipeline, registry) = (pipeline.without_targets(), registry.clone());
     let (project, cancel) = (Arc::clone(&workshop.project), workshop.cancel.clone());
     let cache = Arc::clone(cache);
     let asked = tokio::task::spawn_blocking(move || {
-        let targets: Vec<&TargetSpec> =
-            open.iter().map(|index| &pipeline.targets[*index]).collect();
         plans::ask(
             &pipeline,
-            &targets,
+            &targets.iter().collect::<Vec<_>>(),
             &registry,
             &project,
             Some(&cache),
@@ -395,6 +439,13 @@ struct Ran {
     faults: Vec<Diagnostic>,
     /// What each target exports, if it was proven.
     trees: Vec<Option<Tree>>,
+}
+
+impl Ran {
+    /// Whether every target is built, but for those that may fail.
+    fn succeeded(&self) -> bool {
+        self.faults.is_empty() && self.reports.iter().all(does_not_count)
+    }
 }
 
 async fn run(

@@ -14,13 +14,22 @@ use crate::executor::kept;
 use crate::options::BuildOptions;
 use crate::plans::located;
 use crate::store::Store;
-use crate::transaction::{TakesOver, settle};
+use crate::transaction::settle;
 
 /// How often it is tried to hold the workspace: a build may be just ending.
 const PATIENCE: u32 = 20;
 
-/// Removes the outputs of every target of a pipeline, and what their kinds say beside. Gives the
-/// paths removed.
+/// What was done when a workspace was cleaned.
+#[derive(Clone, Debug, Default)]
+pub struct Cleaned {
+    /// The paths removed.
+    pub removed: Vec<ProjectPath>,
+    /// What is to be said of a build that had died.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Removes the outputs of every target of a pipeline, and what their kinds say beside. While what an
+/// earlier build has published is unfinished, what was there before that stays aside.
 ///
 /// # Errors
 /// What could not be removed; everything else is.
@@ -28,7 +37,7 @@ pub fn clean(
     pipeline: &Pipeline,
     registry: &Registry,
     options: &BuildOptions,
-) -> Result<Vec<ProjectPath>, Vec<Diagnostic>> {
+) -> Result<Cleaned, Vec<Diagnostic>> {
     let state = open_state(&pipeline.root).map_err(BuildError::into_diagnostics)?;
     let directory = options
         .store
@@ -52,7 +61,7 @@ pub fn clean(
                 .help("wait for it to end"),
         ]);
     };
-    settle(&pipeline.root, TakesOver::Yes)?;
+    let warnings = settle(&pipeline.root)?.told();
     for target in &pipeline.targets {
         kept::remove(&state.kept_directory(), &target.name);
     }
@@ -71,7 +80,10 @@ pub fn clean(
         cleaning.remove_target(target, registry);
     }
     if cleaning.problems.is_empty() {
-        Ok(cleaning.removed)
+        Ok(Cleaned {
+            removed: cleaning.removed,
+            warnings,
+        })
     } else {
         Err(cleaning.problems)
     }

@@ -31,6 +31,7 @@ mod inputs;
 mod jobserver;
 mod key;
 mod kind;
+mod listing;
 mod lookup;
 mod machine;
 mod options;
@@ -62,7 +63,7 @@ pub use affected::affected;
 pub use api::{BuildManager, BuildOrchestrator, BuildResult, orchestrate_build_pipeline};
 pub use build::{BuildError, build, default_store_directory, plan_pipeline};
 pub use check::{CheckReport, ToolCheck, check};
-pub use clean::clean;
+pub use clean::{Cleaned, clean};
 pub use config::{
     CONFIG_FILE_NAMES, FailureStrategy, LoadOptions, Loaded, Pipeline, SandboxConfig, SandboxMode,
     editor_schema,

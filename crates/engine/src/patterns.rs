@@ -1,6 +1,6 @@
 //! Patterns over paths: `*` stays within a component, and a directory means what is below it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use synth_core::PlanError;
@@ -55,6 +55,46 @@ impl PathPatterns {
         (!self.plain.is_empty() && is_plain())
             || (!self.globs.is_empty() && self.globs.is_match(path))
     }
+}
+
+/// The directories in which what patterns mean can be: those that their first components name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// Everything below may be meant.
+    all: bool,
+    below: BTreeMap<String, Self>,
+}
+
+impl Reach {
+    pub(crate) fn of(patterns: &[String]) -> Self {
+        let mut reach = Self::default();
+        for pattern in patterns {
+            let trimmed = pattern.trim_start_matches("./").trim_end_matches('/');
+            let named = trimmed.split('/').take_while(|name| is_name(name));
+            let last = named.fold(&mut reach, |reach, name| {
+                reach.below.entry(name.to_owned()).or_default()
+            });
+            last.all = true;
+        }
+        reach
+    }
+
+    /// Itself, unless everything below may be meant.
+    pub(crate) fn narrow(&self) -> Option<&Self> {
+        (!self.all).then_some(self)
+    }
+
+    /// What may be meant below, by name.
+    pub(crate) fn below(&self) -> impl Iterator<Item = (&str, &Self)> {
+        self.below
+            .iter()
+            .map(|(name, reach)| (name.as_str(), reach))
+    }
+}
+
+/// Whether a component of a pattern is the name of something.
+fn is_name(component: &str) -> bool {
+    is_plain(component) && !matches!(component, "." | "..")
 }
 
 /// Whether a pattern is a path without anything that stands for something else.

@@ -1,7 +1,7 @@
 //! The project's files and the machine's tools, as targets see them while they plan: the one way
 //! by which a plan learns of the world.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -14,11 +14,11 @@ use synth_core::{
 };
 
 use crate::build::default_store_directory;
-use crate::commit::{InPlace, is_staging};
+use crate::commit::InPlace;
 use crate::config::Pipeline;
 use crate::digest::FileDigests;
-use crate::index::stamp::{Stamp, file_clock};
-use crate::patterns::PathPatterns;
+use crate::index::stamp::file_clock;
+use crate::listing::{self, KnownPatterns, Listing, Listings, real_store};
 use crate::tools;
 use crate::tree::{FileEntry, Origin, Tree, TreeEntry};
 
@@ -26,11 +26,16 @@ use crate::tree::{FileEntry, Origin, Tree, TreeEntry};
 /// file) and synth's own.
 pub(crate) const NEVER_SOURCES: [&str; 5] = [".git", ".hg", ".svn", ".jj", ".synth"];
 
+/// So many files are worth being looked at by several processors.
+const MANY_FILES: usize = 256;
+
 /// A project directory.
 pub struct Project {
     root: PathBuf,
     /// Output directories, which are never sources.
-    outputs: Vec<ProjectPath>,
+    outputs: HashSet<ProjectPath>,
+    /// The directories that these are in, and those they are in.
+    above_outputs: HashSet<ProjectPath>,
     /// What targets have put among the sources, which is none of them either.
     in_place: Arc<InPlace>,
     /// The store, which is no source either where it lies inside the project.
@@ -38,6 +43,7 @@ pub struct Project {
     digests: FileDigests,
     /// What patterns chose: one look in a build.
     listings: Mutex<Listings>,
+    patterns: KnownPatterns,
     tools: Mutex<HashMap<ToolRequest, Result<Tool, ToolError>>>,
 }
 
@@ -58,11 +64,12 @@ impl Project {
         Arc::new(Self {
             in_place: InPlace::load(&root),
             root,
-            outputs,
-            // A store that is not there yet is not found among the sources either.
-            store: fs::canonicalize(store).unwrap_or_else(|_| store.to_owned()),
+            above_outputs: outputs.iter().flat_map(above).collect(),
+            outputs: outputs.into_iter().collect(),
+            store: real_store(store),
             digests: FileDigests::default(),
             listings: Mutex::default(),
+            patterns: KnownPatterns::default(),
             tools: Mutex::default(),
         })
     }
@@ -120,11 +127,21 @@ impl Project {
             let path = root.join(path);
             !path.is_ok_and(|path| self.in_place.is_output(path.as_str()))
         };
-        let entries: Vec<(&String, TreeEntry)> = paths
-            .par_iter()
-            .filter(is_source)
-            .map(|path| Ok((path, self.entry(root, path)?)))
-            .collect::<Result<_, PlanError>>()?;
+        // Where there are few, actions beside each other keep the processors busy.
+        let entries: Result<Vec<(&String, TreeEntry)>, PlanError> = if paths.len() < MANY_FILES {
+            paths
+                .iter()
+                .filter(is_source)
+                .map(|path| self.named_entry(root, path))
+                .collect()
+        } else {
+            paths
+                .par_iter()
+                .filter(is_source)
+                .map(|path| self.named_entry(root, path))
+                .collect()
+        };
+        let entries = entries?;
         let mut tree = Tree::default();
         for (path, entry) in entries {
             tree.insert(path, entry).map_err(|conflict| PlanError::Io {
@@ -133,6 +150,14 @@ impl Project {
             })?;
         }
         Ok(tree)
+    }
+
+    fn named_entry<'a>(
+        &self,
+        root: &ProjectPath,
+        path: &'a String,
+    ) -> Result<(&'a String, TreeEntry), PlanError> {
+        Ok((path, self.entry(root, path)?))
     }
 
     fn entry(&self, root: &ProjectPath, path: &str) -> Result<TreeEntry, PlanError> {
@@ -169,7 +194,13 @@ impl Project {
         if let Some(listing) = self.listings().now.get(files) {
             return Ok(Arc::clone(listing));
         }
-        let listing = Arc::new(self.list_now(files)?);
+        // What no output is among is what it was.
+        let planned = self.listings().planned.get(files).cloned();
+        let planned = planned.filter(|planned| planned.holds_no_outputs(self, files));
+        let listing = match planned {
+            Some(planned) => planned,
+            None => Arc::new(self.list_now(files)?),
+        };
         let mut listings = self.listings();
         listings.now.insert(files.clone(), Arc::clone(&listing));
         Ok(listing)
@@ -194,83 +225,22 @@ impl Project {
 
     /// What patterns choose.
     pub(crate) fn list_now(&self, files: &SourceFiles) -> Result<Listing, PlanError> {
-        let patterns = Patterns::new(files)?;
-        let mut found = Listing::default();
-        self.walk(&files.root, "", &patterns, &mut found)?;
-        found.files.sort();
-        found.directories.sort();
-        Ok(found)
+        listing::list(self, files)
     }
 
-    fn walk(
-        &self,
-        directory: &ProjectPath,
-        below: &str,
-        patterns: &Patterns,
-        found: &mut Listing,
-    ) -> Result<(), PlanError> {
-        let disk = self.disk_path(directory);
-        let looked = file_clock();
-        let stamp = Stamp::followed(&disk).map_err(|error| plan_error(directory, &error))?;
-        found.looked_at.push((directory.clone(), stamp, looked));
-        let entries = fs::read_dir(disk).map_err(|error| plan_error(directory, &error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| plan_error(directory, &error))?;
-            let name = entry.file_name();
-            if self.is_in_place(directory, &entry) {
-                found.passed_over.push(format!("{below}{}", name.display()));
-                continue;
-            }
-            if patterns.excludes(&format!("{below}{}", name.display())) {
-                continue;
-            }
-            let Some(name) = name.to_str() else {
-                return Err(not_utf8(directory, &format!("the name {name:?} in it")));
-            };
-            let kind = entry
-                .file_type()
-                .map_err(|error| plan_error(directory, &error))?;
-            let relative = format!("{below}{name}");
-            if NEVER_SOURCES.contains(&name) || is_staging(name) {
-                continue;
-            }
-            if kind.is_dir() {
-                let path = directory.join(name).map_err(|error| PlanError::Io {
-                    path: directory.clone(),
-                    reason: error.to_string(),
-                })?;
-                if self.disk_path(&path) == self.store || self.outputs.contains(&path) {
-                    continue;
-                }
-                let (before, outputs) = (found.len(), found.passed_over.len());
-                self.walk(&path, &format!("{relative}/"), patterns, found)?;
-                // A directory that is there for outputs alone is none of the sources.
-                let for_outputs = found.len() == before
-                    && (found.passed_over.len() > outputs
-                        || self.in_place.made_directory(path.as_str())
-                        || self
-                            .outputs
-                            .iter()
-                            .any(|output| output.strip_prefix(&path).is_some()));
-                if patterns.includes(&relative) && !for_outputs {
-                    found.directories.push(relative);
-                }
-            } else if (kind.is_file() || kind.is_symlink()) && patterns.includes(&relative) {
-                found.files.push(relative);
-            }
-        }
-        Ok(())
+    /// Patterns that were compiled before.
+    pub(crate) fn compiled(&self) -> &KnownPatterns {
+        &self.patterns
     }
-}
 
-impl Project {
-    /// Whether something in a directory was put there by a target.
-    fn is_in_place(&self, directory: &ProjectPath, entry: &fs::DirEntry) -> bool {
-        let name = entry.file_name();
-        let Some(path) = name.to_str().and_then(|name| directory.join(name).ok()) else {
-            return false;
-        };
-        !entry.file_type().is_ok_and(|kind| kind.is_dir()) && self.in_place.is_output(path.as_str())
+    /// Whether a directory is neither the store nor one that a target's outputs replace.
+    pub(crate) fn may_hold_sources(&self, path: &ProjectPath) -> bool {
+        !self.outputs.contains(path) && self.disk_path(path) != self.store
+    }
+
+    /// Whether a directory in which nothing was found is there for outputs.
+    pub(crate) fn is_for_outputs(&self, path: &ProjectPath) -> bool {
+        self.in_place.made_directory(path.as_str()) || self.above_outputs.contains(path)
     }
 }
 
@@ -284,10 +254,7 @@ impl PlanContext for Project {
             return Ok(None);
         }
         match fs::symlink_metadata(self.disk_path(path)) {
-            Ok(metadata) if metadata.is_file() => Ok(Some(FileKind::File)),
-            Ok(metadata) if metadata.is_dir() => Ok(Some(FileKind::Directory)),
-            Ok(metadata) if metadata.is_symlink() => Ok(Some(FileKind::Symlink)),
-            Ok(_) => Ok(Some(FileKind::Other)),
+            Ok(metadata) => Ok(Some(file_kind(metadata.file_type()))),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -337,7 +304,24 @@ impl PlanContext for Project {
     }
 }
 
-fn plan_error(path: &ProjectPath, error: &io::Error) -> PlanError {
+/// The directories that a path is in.
+fn above(path: &ProjectPath) -> impl Iterator<Item = ProjectPath> + use<> {
+    std::iter::successors(path.parent(), ProjectPath::parent)
+}
+
+pub(crate) fn file_kind(kind: fs::FileType) -> FileKind {
+    if kind.is_file() {
+        FileKind::File
+    } else if kind.is_dir() {
+        FileKind::Directory
+    } else if kind.is_symlink() {
+        FileKind::Symlink
+    } else {
+        FileKind::Other
+    }
+}
+
+pub(crate) fn plan_error(path: &ProjectPath, error: &io::Error) -> PlanError {
     match error.kind() {
         io::ErrorKind::NotFound => PlanError::NotFound { path: path.clone() },
         _ => PlanError::Io {
@@ -347,64 +331,10 @@ fn plan_error(path: &ProjectPath, error: &io::Error) -> PlanError {
     }
 }
 
-fn not_utf8(path: &ProjectPath, what: &str) -> PlanError {
+pub(crate) fn not_utf8(path: &ProjectPath, what: &str) -> PlanError {
     PlanError::Io {
         path: path.clone(),
         reason: format!("{what} is not UTF-8; rename it or exclude it"),
-    }
-}
-
-/// What patterns chose, each looked at once, and again when all is planned.
-#[derive(Debug, Default)]
-struct Listings {
-    planned: HashMap<SourceFiles, Arc<Listing>>,
-    now: HashMap<SourceFiles, Arc<Listing>>,
-}
-
-/// What patterns chose, relative to their root.
-#[derive(Debug, Default)]
-pub(crate) struct Listing {
-    pub(crate) files: Vec<String>,
-    pub(crate) directories: Vec<String>,
-    /// Files that were passed over because a target has put them there.
-    pub(crate) passed_over: Vec<String>,
-    /// The directories that were read, as they were before, and when that was.
-    pub(crate) looked_at: Vec<(ProjectPath, Stamp, i64)>,
-}
-
-impl Listing {
-    fn len(&self) -> usize {
-        self.files.len() + self.directories.len()
-    }
-}
-
-/// The patterns of a [`SourceFiles`], compiled.
-struct Patterns {
-    include: Option<PathPatterns>,
-    exclude: PathPatterns,
-}
-
-impl Patterns {
-    fn new(files: &SourceFiles) -> Result<Self, PlanError> {
-        let include = if files.include.is_empty() {
-            None
-        } else {
-            Some(PathPatterns::new(&files.include)?)
-        };
-        Ok(Self {
-            include,
-            exclude: PathPatterns::new(&files.exclude)?,
-        })
-    }
-
-    fn includes(&self, path: &str) -> bool {
-        self.include
-            .as_ref()
-            .is_none_or(|include| include.is_match(path))
-    }
-
-    fn excludes(&self, path: &str) -> bool {
-        self.exclude.is_match(path)
     }
 }
 

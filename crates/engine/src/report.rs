@@ -266,18 +266,28 @@ impl BuildReport {
     }
 
     /// Takes note that what this build has put in place is as it was before: which outputs of a target
-    /// that is, `outputs` says.
+    /// that is, `outputs` says. Of one whose outputs could not be taken back these are current.
     pub(crate) fn roll_back(&mut self, outputs: impl Fn(&str) -> OutputsState) {
+        use TargetStatus::{Built, Cached, Cancelled, RolledBack};
         self.success = false;
-        self.partial = false;
+        let (mut back, mut there) = (false, false);
         for target in &mut self.targets {
-            if !matches!(target.status, TargetStatus::Built | TargetStatus::Cached) {
+            if !matches!(target.status, Built | Cached | RolledBack) {
                 continue;
             }
-            target.status = TargetStatus::RolledBack;
-            target.artifacts.clear();
             target.outputs = outputs(&target.name);
+            if target.outputs.is_current() {
+                there = true;
+                if target.status == RolledBack {
+                    target.status = Cancelled;
+                }
+                continue;
+            }
+            back = true;
+            target.status = RolledBack;
+            target.artifacts.clear();
         }
+        self.partial = back && there;
     }
 
     /// The JSON Schema (2020-12) of the report.
@@ -290,5 +300,66 @@ impl BuildReport {
     pub fn all_diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
         let targets = self.targets.iter().flat_map(|target| &target.diagnostics);
         self.diagnostics.iter().chain(targets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(statuses: [TargetStatus; 4]) -> BuildReport {
+        let targets = statuses
+            .into_iter()
+            .enumerate()
+            .map(|(index, status)| TargetReport {
+                name: index.to_string(),
+                kind: "kind".to_owned(),
+                status,
+                failure_allowed: false,
+                outputs: OutputsState::Current,
+                duration_ms: 0,
+                actions: Vec::new(),
+                needs: Vec::new(),
+                reasons: Vec::new(),
+                diagnostics: Vec::new(),
+                artifacts: Vec::new(),
+            });
+        BuildReport {
+            success: true,
+            targets: targets.collect(),
+            ..BuildReport::not_begun(Vec::new())
+        }
+    }
+
+    #[test]
+    fn only_what_is_as_before_is_rolled_back() {
+        use OutputsState::{Current, Earlier, None};
+        use TargetStatus::{Built, Cached, Cancelled, RolledBack, UpToDate};
+        let before = [Built, RolledBack, UpToDate, Cached];
+        let cases = [
+            (
+                [Earlier, None],
+                false,
+                [RolledBack, RolledBack, UpToDate, RolledBack],
+            ),
+            (
+                [Current, Current],
+                false,
+                [Built, Cancelled, UpToDate, Cached],
+            ),
+            (
+                [Current, Earlier],
+                true,
+                [Built, RolledBack, UpToDate, RolledBack],
+            ),
+        ];
+        for ([first, others], partial, after) in cases {
+            let mut report = report(before);
+            report.roll_back(|name| if name == "0" { first } else { others });
+            let statuses: Vec<_> = report.targets.iter().map(|target| target.status).collect();
+            assert_eq!((statuses.as_slice(), report.partial), (&after[..], partial));
+            assert!(!report.success);
+            assert_eq!(report.targets[2].outputs, Current);
+        }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use synth_core::TargetSpec;
+
 use crate::commit::OutputPlace;
 use crate::config::Pipeline;
 use crate::graph::TargetGraph;
@@ -36,12 +38,13 @@ pub(crate) struct Settlement {
 type Known<'a> = (Contents<'a>, &'a [Verdict]);
 
 impl Settlement {
-    /// The targets that an index speaks for.
+    /// The targets that an index speaks for, and of which it is known what was proven.
     pub(crate) fn of(
         pipeline: &Pipeline,
         graph: &TargetGraph,
         (contents, verdicts): &Known<'_>,
         store: &Store,
+        is_proven: &dyn Fn(&TargetSpec) -> bool,
     ) -> Self {
         let holds = |index: usize| verdicts.get(index).is_some_and(|v| *v != Verdict::Changed);
         if !(0..contents.common).all(holds) {
@@ -64,7 +67,8 @@ impl Settlement {
             let found = entries.get(target.name.as_str()).and_then(|entry| {
                 let mut facts = entry.facts.iter();
                 let same = facts.all(|fact| usize::try_from(*fact).is_ok_and(holds));
-                let place = places.get(&target.name).filter(|_| same)?.clone();
+                let known = same && is_proven(target);
+                let place = places.get(&target.name).filter(|_| known)?.clone();
                 Some(Settled {
                     name: target.name.clone(),
                     report: entry.report()?,

@@ -4,9 +4,11 @@
 mod allowed;
 mod crash;
 mod kept;
+pub(crate) mod releases;
 mod signals;
 mod strategies;
 mod terminal;
+mod transactions;
 mod waiting;
 
 use std::fs;

@@ -11,6 +11,7 @@ mod large;
 mod odd;
 pub(crate) mod pipeline;
 mod publishes;
+mod rollbacks;
 mod snapshot;
 mod walk;
 

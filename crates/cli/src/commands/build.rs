@@ -183,8 +183,8 @@ fn conclude(
     }
     let code = signal.unwrap_or_else(|| match (&effects, report.success) {
         (_, true) => exit::SUCCESS,
-        (Some(effects), false) => effects::code(effects),
-        (None, false) => exit::of_failures(problems_that_count(&report)),
+        (Some(effects), false) if !effects.success => effects::code(effects),
+        (_, false) => exit::of_failures(problems_that_count(&report)),
     });
     let warning = recording.end(&report, Some(code), signal.is_some());
     report.diagnostics.extend(warning);
@@ -228,6 +228,7 @@ fn end(
         return transaction.take_back(&loaded.pipeline, report);
     }
     if let Err(problem) = transaction.keep() {
+        report.success &= !problem.is_error();
         report.diagnostics.push(problem);
     }
 }

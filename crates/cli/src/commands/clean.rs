@@ -5,6 +5,7 @@ use synth_engine::{BuildOptions, Loaded, Registry};
 use super::{Outcome, load, print};
 use crate::arguments::{Global, TargetArguments};
 use crate::exit;
+use crate::render::diagnostics;
 
 pub(crate) fn run(global: &Global, arguments: &TargetArguments, linked: &Registry) -> Outcome {
     let Loaded {
@@ -20,8 +21,10 @@ pub(crate) fn run(global: &Global, arguments: &TargetArguments, linked: &Registr
             .targets
             .retain(|target| names.contains(&target.name));
     }
-    let removed = synth_engine::clean(&pipeline, &registry, &BuildOptions::default())?;
+    let cleaned = synth_engine::clean(&pipeline, &registry, &BuildOptions::default())?;
+    let removed = cleaned.removed;
     if !global.quiet {
+        diagnostics::show(&cleaned.warnings, Some(&pipeline.root));
         for path in &removed {
             print(&format!("removed {path}"));
         }

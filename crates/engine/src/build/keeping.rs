@@ -1,46 +1,86 @@
 //! What a build keeps for what comes after it: what it has proven, and what it saw and left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{BuildError, Ran, unusable};
-use crate::config::Pipeline;
+use synth_core::{Concern, Diagnostic};
+
+use super::Ran;
+use crate::config::{FailureStrategy, Pipeline};
 use crate::effects::proved;
 use crate::index::stamp::wait_for_the_next_tick;
 use crate::index::{self, Built, Earlier, Gathering};
 use crate::options::BuildOptions;
 use crate::records::Sort;
 use crate::schedule::{PlannedTarget, Workshop};
+use crate::store::{self, StoreError};
 use crate::tree::Tree;
 
-/// Takes note of what was proven before, where what the build has done can be taken back.
-pub(super) fn note_proofs(
+/// Keeps what a build has proven, and what it saw and left. Where failures are taken back, one that has
+/// failed has replaced nothing, and what was proven before still is.
+pub(super) fn keep(
+    pipeline: &Pipeline,
+    options: &BuildOptions,
     workshop: &Workshop,
-    targets: &[PlannedTarget],
-) -> Result<(), BuildError> {
+    (targets, ran): (&[PlannedTarget], &mut Ran),
+    earlier: Option<&Earlier>,
+) {
+    let rolls_back = pipeline.failure_strategy == FailureStrategy::Rollback;
+    if rolls_back && !ran.succeeded() {
+        return;
+    }
+    if let Err(problem) = note_proofs(workshop, targets) {
+        ran.faults.push(problem);
+        return;
+    }
+    let kept = keep_proofs(workshop, targets, ran);
+    if kept.is_err() || !ran.faults.is_empty() {
+        // Who finds that nothing is to be done would not prove it again.
+        let _ = index::forget(&pipeline.root);
+    } else if let Some(earlier) = earlier.filter(|_| options.use_cache) {
+        keep_index(pipeline, options, workshop, targets, ran, earlier);
+    }
+}
+
+/// Takes note of what was proven before, where what the build has done can be taken back.
+fn note_proofs(workshop: &Workshop, targets: &[PlannedTarget]) -> Result<(), Diagnostic> {
     let Some(log) = workshop.transaction.log() else {
         return Ok(());
     };
     let open = targets.iter().filter(|target| target.settled.is_none());
     for target in open {
         let noted = log.note(Sort::Proved, &proved::name(&target.spec));
-        noted.map_err(|error| unusable(&workshop.outputs.root().join(".synth"), &error))?;
+        noted.map_err(|error| {
+            let help = store::advice(&error).unwrap_or("check that `.synth` can be written");
+            let message = "it can't be noted what was proven before";
+            Diagnostic::error("rollback.log", message)
+                .concerning(Concern::State)
+                .caused_by(&error)
+                .help(help)
+        })?;
     }
     Ok(())
 }
 
 /// Keeps what the build has proven for a publish that follows. Of a target that is settled it is
 /// known. When that can't be kept, a publish says that there was no build.
-pub(super) fn keep_proofs(workshop: &Workshop, targets: &[PlannedTarget], ran: &Ran) {
+fn keep_proofs(
+    workshop: &Workshop,
+    targets: &[PlannedTarget],
+    ran: &Ran,
+) -> Result<(), StoreError> {
     let (mut proved, mut not_proved) = (Vec::new(), Vec::new());
     let trees: HashMap<&str, &Tree> = targets
         .iter()
         .zip(&ran.trees)
         .filter_map(|(target, tree)| Some((target.spec.name.as_str(), tree.as_ref()?)))
         .collect();
+    let reports = ran.reports.iter();
+    let succeeded: HashSet<&str> = reports
+        .filter(|report| report.status.is_success())
+        .map(|report| report.name.as_str())
+        .collect();
     for (target, tree) in targets.iter().zip(&ran.trees) {
-        let name = &target.spec.name;
-        let report = ran.reports.iter().find(|report| report.name == *name);
-        let succeeded = report.is_some_and(|report| report.status.is_success());
+        let succeeded = succeeded.contains(target.spec.name.as_str());
         match tree {
             _ if target.settled.is_some() => {}
             Some(tree) if succeeded && ran.faults.is_empty() => {
@@ -56,11 +96,11 @@ pub(super) fn keep_proofs(workshop: &Workshop, targets: &[PlannedTarget], ran: &
             _ => not_proved.push(&target.spec),
         }
     }
-    let _ = proved::keep(workshop.state.records(), &proved, &not_proved);
+    proved::keep(workshop.state.records(), &proved, &not_proved)
 }
 
 /// Keeps what the build saw and left for the next one.
-pub(super) fn keep_index(
+fn keep_index(
     pipeline: &Pipeline,
     options: &BuildOptions,
     workshop: &Workshop,
@@ -74,7 +114,7 @@ pub(super) fn keep_index(
     let (Some(common), Some(root)) = (common, pipeline.root.to_str()) else {
         return;
     };
-    if !ran.faults.is_empty() || ran.reports.len() != targets.len() {
+    if ran.reports.len() != targets.len() {
         return;
     }
     let all = targets.iter().zip(&ran.reports).zip(&ran.trees);

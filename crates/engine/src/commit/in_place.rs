@@ -38,6 +38,11 @@ pub(super) struct Known {
     pub(super) records: BTreeMap<String, Record>,
     /// By path from the project's root: the target that wrote it, or is about to.
     pub(super) owners: BTreeMap<String, String>,
+    /// By directory that was made for what targets put in place: how many of them say so.
+    directories: HashMap<String, usize>,
+    /// Targets of which a record says that they wrote what another one's says too, as one that
+    /// died while it took files over leaves them.
+    contested: BTreeSet<String>,
 }
 
 /// What one target has put in place. All paths are relative to the project's root.
@@ -70,7 +75,7 @@ struct Declared {
     /// By target that is planned; none where a plan does not say which files it will be.
     by_target: BTreeMap<String, Option<PathPatterns>>,
     /// Output directories that are replaced as a whole, with their targets.
-    directories: Vec<(String, ProjectPath)>,
+    directories: HashMap<ProjectPath, String>,
     /// Every target of the configuration.
     targets: BTreeSet<String>,
 }
@@ -104,11 +109,35 @@ impl Known {
             .collect();
         for record in records {
             for path in record.paths() {
-                known.owners.insert(path.clone(), record.target.clone());
+                let target = record.target.clone();
+                let other = known.owners.insert(path.clone(), target.clone());
+                if let Some(other) = other.filter(|other| *other != target) {
+                    known.contested.extend([other, target]);
+                }
             }
-            known.records.insert(record.target.clone(), record);
+            known.insert(record);
         }
         known
+    }
+
+    fn insert(&mut self, record: Record) {
+        for directory in &record.directories {
+            *self.directories.entry(directory.clone()).or_default() += 1;
+        }
+        self.records.insert(record.target.clone(), record);
+    }
+
+    fn remove(&mut self, target: &str) -> Option<Record> {
+        let record = self.records.remove(target)?;
+        for directory in &record.directories {
+            if let Some(count) = self.directories.get_mut(directory) {
+                *count -= 1;
+                if *count == 0 {
+                    self.directories.remove(directory);
+                }
+            }
+        }
+        Some(record)
     }
 }
 
@@ -154,16 +183,16 @@ impl InPlace {
             let set = set.and_then(|patterns| PathPatterns::new(&patterns).ok());
             declared.by_target.insert(target.name.clone(), set);
             if !place.in_place {
-                let directory = (target.name.clone(), target.output_path.clone());
-                declared.directories.push(directory);
+                let directory = target.output_path.clone();
+                declared.directories.insert(directory, target.name.clone());
             }
         }
         declared.outputs = PathPatterns::new(&all).unwrap_or_default();
-        for target in &pipeline.every_target {
+        for target in pipeline.every_target.iter() {
             let planned = declared.by_target.contains_key(&target.name);
             if target.output_path_chosen && !planned {
-                let directory = (target.name.clone(), target.output_path.clone());
-                declared.directories.push(directory);
+                let directory = target.output_path.clone();
+                declared.directories.insert(directory, target.name.clone());
             }
             declared.targets.insert(target.name.clone());
         }
@@ -191,9 +220,7 @@ impl InPlace {
 
     /// Whether a directory was made for what a target puts among the sources.
     pub(crate) fn made_directory(&self, path: &str) -> bool {
-        let known = self.known();
-        let mut records = known.records.values();
-        records.any(|record| record.directories.contains(path))
+        self.known().directories.contains_key(path)
     }
 
     /// Whether a file is as it was put there, by one target or by any.
@@ -247,11 +274,18 @@ impl InPlace {
             .unwrap_or_default()
     }
 
-    /// The records that are of interest.
-    pub(super) fn records(&self, wanted: impl Fn(&Record) -> bool) -> Vec<Record> {
+    /// The records of other targets that say that they wrote one of `paths`.
+    pub(super) fn of_others<'a>(
+        &self,
+        target: &str,
+        paths: impl Iterator<Item = &'a String>,
+    ) -> Vec<Record> {
         let known = self.known();
-        let records = known.records.values();
-        records.filter(|record| wanted(record)).cloned().collect()
+        let owners = paths.filter_map(|path| known.owners.get(path));
+        let others: BTreeSet<&String> = owners.chain(&known.contested).collect();
+        let others = others.into_iter().filter(|other| *other != target);
+        let records = others.filter_map(|other| known.records.get(other));
+        records.cloned().collect()
     }
 
     /// The targets that have put something in place.
@@ -267,20 +301,19 @@ impl InPlace {
         }
         let mut known = self.known_mut();
         let mut judged = self.judged.write().unwrap_or_else(|e| e.into_inner());
-        let Known { records, owners } = &mut *known;
-        if let Some(before) = records.remove(&record.target) {
+        if let Some(before) = known.remove(&record.target) {
             for path in before.paths() {
-                if owners.get(path) == Some(&record.target) {
-                    owners.remove(path);
+                if known.owners.get(path) == Some(&record.target) {
+                    known.owners.remove(path);
                 }
             }
         }
         for path in record.paths() {
             judged.remove(path);
-            owners.insert(path.clone(), record.target.clone());
+            known.owners.insert(path.clone(), record.target.clone());
         }
         if !record.is_empty() {
-            records.insert(record.target.clone(), record);
+            known.insert(record);
         }
         Ok(())
     }
@@ -301,11 +334,11 @@ impl InPlace {
     /// The target whose output directory a path lies in.
     pub(super) fn in_output_directory(&self, path: &ProjectPath) -> Option<(String, ProjectPath)> {
         let declared = self.declared();
-        declared
-            .directories
-            .iter()
-            .find(|(_, directory)| path.strip_prefix(directory).is_some())
-            .cloned()
+        let mut above = std::iter::successors(Some(path.clone()), ProjectPath::parent);
+        above.find_map(|directory| {
+            let target = declared.directories.get(&directory)?;
+            Some((target.clone(), directory))
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod in_place;
 mod left;
+mod leftovers;
 mod put;
 mod record;
 pub(crate) mod undo;
@@ -69,6 +70,17 @@ enum Step {
     Put(StagedFiles),
 }
 
+impl Step {
+    /// What is to be moved where.
+    fn moves(&self, root: &Path) -> Vec<(&Path, PathBuf)> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Replace(staged) => vec![(&staged.new, staged.to.clone())],
+            Self::Put(staged) => staged.moves(root).collect(),
+        }
+    }
+}
+
 /// Outputs that are written and not yet in place.
 struct Staged {
     /// Removed, with what was replaced, when it is dropped; none where that is kept.
@@ -127,46 +139,6 @@ impl Outputs {
             store: &self.store,
             in_place: &self.in_place,
             undo,
-        }
-    }
-
-    /// Removes what a build that died has left beside output directories, and aside of others.
-    pub(crate) fn clear_leftovers(&self, output_paths: &[ProjectPath]) {
-        let _ = fs::remove_dir_all(self.state.staging_directory());
-        // Many are beside each other: each directory is looked at once.
-        let parents: BTreeSet<PathBuf> = output_paths
-            .iter()
-            .map(|path| {
-                let to = self.directory(path);
-                to.parent().unwrap_or(&self.root).to_owned()
-            })
-            .collect();
-        for parent in parents {
-            self.clear_leftovers_in(&parent, output_paths);
-        }
-    }
-
-    fn clear_leftovers_in(&self, parent: &Path, output_paths: &[ProjectPath]) {
-        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if !is_staging(&name) {
-                continue;
-            }
-            let of = |path: &&ProjectPath| {
-                let to = self.directory(path);
-                to.parent() == Some(parent) && name.starts_with(&staging_prefix(&to))
-            };
-            let Some(path) = output_paths.iter().find(of) else {
-                continue;
-            };
-            let to = self.directory(path);
-            let earlier = entry.path().join(EARLIER);
-            if !to.exists() && earlier.is_dir() {
-                // It died between taking the earlier outputs away and moving the new ones in.
-                let _ = fs::rename(earlier, &to);
-            }
-            let _ = fs::remove_dir_all(entry.path());
         }
     }
 
@@ -260,6 +232,13 @@ impl Outputs {
                 return Err(CommitError { index, problem });
             }
         }
+        if let Some(undo) = undo {
+            self.announce(undo, targets, &steps)
+                .map_err(|error| CommitError {
+                    index: 0,
+                    problem: undo::not_begun(&error),
+                })?;
+        }
         for (index, (exports, step)) in targets.iter().zip(steps).enumerate() {
             let target = &exports.target;
             let installed = match step {
@@ -276,6 +255,23 @@ impl Outputs {
             }
         }
         Ok(commits)
+    }
+
+    /// Has the log tell of all that is going to be done, before the first of it is.
+    fn announce(&self, undo: &Undo, targets: &[Exports], steps: &[Step]) -> io::Result<()> {
+        let mut moves = Vec::new();
+        for (Exports { target, .. }, step) in targets.iter().zip(steps) {
+            if matches!(step, Step::Nothing) {
+                continue;
+            }
+            undo.note(Sort::Output, target.output_path.as_str())?;
+            undo.note(Sort::InPlace, &target.name)?;
+            moves.extend(step.moves(&self.root));
+        }
+        match steps.iter().all(|step| matches!(step, Step::Nothing)) {
+            true => Ok(()),
+            false => undo.announce(moves),
+        }
     }
 
     /// Writes what a target exports beside its place, if it is not there yet.

@@ -41,6 +41,14 @@ pub(super) struct StagedFiles {
     is_kept: bool,
 }
 
+impl StagedFiles {
+    /// What is to be moved where.
+    pub(super) fn moves(&self, root: &Path) -> impl Iterator<Item = (&Path, PathBuf)> {
+        let aside = self.aside.iter();
+        aside.map(move |(path, from)| (from.as_path(), root.join(path)))
+    }
+}
+
 impl Drop for StagedFiles {
     fn drop(&mut self) {
         if self.is_kept {
@@ -336,11 +344,7 @@ impl Putting<'_> {
         target: &str,
         wanted: &BTreeMap<String, Content>,
     ) -> Result<(), StoreError> {
-        let gives_up = |record: &Record| {
-            let mut paths = record.paths();
-            record.target != target && paths.any(|path| wanted.contains_key(path))
-        };
-        for mut record in self.in_place.records(gives_up) {
+        for mut record in self.in_place.of_others(target, wanted.keys()) {
             record.files.retain(|path, _| !wanted.contains_key(path));
             record.pending.retain(|path, _| !wanted.contains_key(path));
             self.keep(record)?;

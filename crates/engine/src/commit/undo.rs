@@ -2,16 +2,17 @@
 //! `.synth/undo/log` before it is taken, and what was there before is moved aside and not copied.
 //! Whether a step was taken shows in what is where, so that steps may be taken back again and again:
 //! a build that is killed in the middle, of this or of taking back, leaves the rest to the next one.
-//! As the records, the log is not synchronized with the disk.
+//! The log is on the disk before the first of what is announced is moved, and when effects begin; what
+//! is written to it between is not synchronized, as the records are not.
 
+mod asides;
 mod log;
 mod revert;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,14 +20,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
-use synth_core::Diagnostic;
+use synth_core::{Concern, Diagnostic};
 
-use super::{is_staging, staging_prefix};
+use super::staging_prefix;
 use crate::records::{Records, Sort};
+use crate::store;
 use crate::work::remove_tree;
+pub(super) use asides::asides_elsewhere;
+use log::Log;
 
 /// The name of the log.
 const LOG: &str = "log";
+
+/// What begins the names of what was there before and is only taken away. Nothing new has such a name.
+const TAKEN: &str = "taken-";
 
 /// A step. Paths are relative to the project's root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +52,9 @@ enum Step {
     Removed { directory: String, mode: u32 },
     /// All is in place, and effects of this name begin.
     Effects { build: String },
+    /// What a later build has put in place, while nobody knew what becomes of these effects, stays as
+    /// long as theirs does.
+    Kept,
 }
 
 /// What is exchanged, each told by its inode: a device has another number each time the machine
@@ -69,13 +79,6 @@ pub(crate) struct Undo {
     names: AtomicU64,
 }
 
-#[derive(Debug)]
-struct Log {
-    file: File,
-    /// Records that were noted: what was in them first is what counts.
-    noted: BTreeSet<(Sort, String)>,
-}
-
 /// Where steps are kept.
 fn directory(root: &Path) -> PathBuf {
     root.join(".synth/undo")
@@ -86,6 +89,14 @@ pub(crate) fn is_left(root: &Path) -> bool {
     directory(root).join(LOG).exists()
 }
 
+/// Removes what is there without a log: it was over, and not yet removed.
+pub(crate) fn clear(root: &Path) {
+    let directory = directory(root);
+    if directory.exists() {
+        remove_tree(&directory);
+    }
+}
+
 impl Undo {
     /// Begins a log. There is none yet.
     pub(crate) fn begin(root: &Path) -> io::Result<Self> {
@@ -93,36 +104,32 @@ impl Undo {
         if is_left(root) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        // Without a log, nobody asks for what is there.
-        remove_tree(&directory);
+        clear(root);
         fs::create_dir_all(&directory)?;
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
             .open(directory.join(LOG))?;
-        Ok(Self::of(root, file))
+        Ok(Self::of(root, file, 0))
     }
 
     /// The steps of a build that has died, if there are any.
     pub(crate) fn left(root: &Path) -> Result<Option<Self>, Diagnostic> {
         let path = directory(root).join(LOG);
         match OpenOptions::new().append(true).open(&path) {
-            Ok(file) => Ok(Some(Self::of(root, file))),
+            Ok(file) => Ok(Some(Self::of(root, file, asides::next_name(root)))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(log::unreadable(&path, &error)),
         }
     }
 
-    fn of(root: &Path, file: File) -> Self {
+    fn of(root: &Path, file: File, next_name: u64) -> Self {
         Self {
             root: root.to_owned(),
             directory: directory(root),
             records: Records::of(root),
-            log: Mutex::new(Log {
-                file,
-                noted: BTreeSet::new(),
-            }),
-            names: AtomicU64::default(),
+            log: Mutex::new(Log::new(file)),
+            names: AtomicU64::new(next_name),
         }
     }
 
@@ -158,23 +165,40 @@ impl Undo {
 
     /// To be called before a record is written.
     pub(crate) fn note(&self, sort: Sort, name: &str) -> io::Result<()> {
-        let mut log = self.log();
-        if !log.noted.insert((sort, name.to_owned())) {
-            return Ok(());
+        self.log().note(sort, name, &self.records)
+    }
+
+    /// To be called before the first of several things is moved to its place: then the log tells of each
+    /// of them, whatever of it is lost when the power fails.
+    pub(super) fn announce<'a>(
+        &self,
+        moves: impl IntoIterator<Item = (&'a Path, PathBuf)>,
+    ) -> io::Result<()> {
+        for (new, place) in moves {
+            self.write_move(new, &place)?;
         }
-        let step = Step::Record {
-            sort,
-            name: name.to_owned(),
-            before: self.records.get(sort, name),
-        };
-        append(&mut log.file, &step)
+        self.log().synchronize()?;
+        for directory in [Some(self.directory.as_path()), self.directory.parent()] {
+            directory.map_or(Ok(()), synchronize_directory)?;
+        }
+        Ok(())
     }
 
     /// Takes note that everything is in place, and which effects begin.
     pub(crate) fn note_effects(&self, build: &str) -> io::Result<()> {
-        self.write(&Step::Effects {
+        let mut log = self.log();
+        log.append(&Step::Effects {
             build: build.to_owned(),
-        })
+        })?;
+        log.synchronize()
+    }
+
+    /// What was put in place since effects have begun stays as long as what they are for.
+    pub(crate) fn stay(&self) -> io::Result<()> {
+        let mut log = self.log();
+        log.append(&Step::Kept)?;
+        log.noted.clear();
+        Ok(())
     }
 
     /// Moves something to its place, in exchange for what is there.
@@ -194,7 +218,7 @@ impl Undo {
 
     /// Moves aside what is at a place.
     pub(super) fn take(&self, place: &Path) -> io::Result<()> {
-        let aside = self.directory.join(self.name());
+        let aside = self.directory.join(format!("{TAKEN}{}", self.name()));
         self.write_move(&aside, place)?;
         match fs::rename(place, &aside) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
@@ -236,7 +260,11 @@ impl Undo {
         self.write(&Step::Made {
             directory: self.relative(directory)?,
         })?;
-        fs::create_dir(directory)
+        match fs::create_dir(directory) {
+            // Another target has made it meanwhile.
+            Err(_) if directory.is_dir() => Ok(()),
+            made => made,
+        }
     }
 
     /// Removes a directory, if it is empty.
@@ -249,50 +277,12 @@ impl Undo {
         fs::remove_dir(directory)
     }
 
-    /// What was put in place stays; what was there before is removed.
-    pub(crate) fn keep(&self) -> io::Result<()> {
-        let aside = self.steps().map(|steps| self.asides_elsewhere(&steps));
-        self.end(&aside.unwrap_or_default())
-    }
-
-    /// Without the log it is over, whatever is left of the rest.
-    fn end(&self, elsewhere: &[PathBuf]) -> io::Result<()> {
-        match fs::remove_file(self.directory.join(LOG)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        for aside in elsewhere {
-            remove(aside);
-            // It may be all that was in a directory that was made for it.
-            let parent = aside.parent();
-            if let Some((parent, name)) =
-                parent.and_then(|parent| Some((parent, parent.file_name()?)))
-                && is_staging(&name.to_string_lossy())
-            {
-                remove_tree(parent);
-            }
-        }
-        remove_tree(&self.directory);
-        Ok(())
-    }
-
-    /// What is aside and not in the directory for it.
-    fn asides_elsewhere(&self, steps: &[Step]) -> Vec<PathBuf> {
-        let moves = steps.iter().filter_map(|step| match step {
-            Step::Move(step) => Some(self.root.join(&step.aside)),
-            _ => None,
-        });
-        moves
-            .filter(|aside| !aside.starts_with(&self.directory))
-            .collect()
-    }
-
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, step: &Step) -> io::Result<()> {
-        append(&mut self.log().file, step)
+        self.log().append(step)
     }
 
     fn relative(&self, path: &Path) -> io::Result<String> {
@@ -305,8 +295,12 @@ impl Undo {
     }
 }
 
-fn append(file: &mut File, step: &Step) -> io::Result<()> {
-    file.write_all(&log::encoded(step)?)
+/// That names which were made in a directory are on the disk, where its file system can do that.
+fn synchronize_directory(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        synchronized => synchronized,
+    }
 }
 
 /// Exchanges two names; false where the file system can't.
@@ -335,13 +329,14 @@ fn inode(path: &Path) -> io::Result<Option<u64>> {
     }
 }
 
-/// Removes a file or a directory; what stays is in nobody's way.
-fn remove(path: &Path) {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => remove_tree(path),
-        Ok(_) => {
-            let _ = fs::remove_file(path);
-        }
-        Err(_) => {}
-    }
+/// Why nothing is put in place.
+pub(crate) fn not_begun(error: &io::Error) -> Diagnostic {
+    let help = store::advice(error).unwrap_or("check that `.synth` can be written");
+    Diagnostic::error(
+        "rollback.log",
+        "no outputs are put in place: what was there before could not be kept",
+    )
+    .concerning(Concern::State)
+    .caused_by(error)
+    .help(help)
 }

@@ -60,6 +60,40 @@ impl Node {
         }
     }
 
+    /// Itself with tables and lists that are empty where `is_left_out` says so, by the keys that lead there.
+    pub(crate) fn outline(&self, is_left_out: &dyn Fn(&[&str]) -> bool) -> Self {
+        self.outlined(&mut Vec::new(), is_left_out)
+    }
+
+    fn outlined<'a>(
+        &'a self,
+        path: &mut Vec<&'a str>,
+        is_left_out: &dyn Fn(&[&str]) -> bool,
+    ) -> Self {
+        let value = match &self.value {
+            NodeValue::Table(_) if is_left_out(path) => NodeValue::Table(Vec::new()),
+            NodeValue::List(_) if is_left_out(path) => NodeValue::List(Vec::new()),
+            NodeValue::Table(entries) => {
+                let mut kept = Vec::with_capacity(entries.len());
+                for entry in entries {
+                    path.push(&entry.key);
+                    kept.push(Entry {
+                        key: entry.key.clone(),
+                        key_span: entry.key_span.clone(),
+                        value: entry.value.outlined(path, is_left_out),
+                    });
+                    path.pop();
+                }
+                NodeValue::Table(kept)
+            }
+            whole => whole.clone(),
+        };
+        Self {
+            value,
+            span: self.span.clone(),
+        }
+    }
+
     /// The value without its places.
     pub(crate) fn to_json(&self) -> Value {
         match &self.value {

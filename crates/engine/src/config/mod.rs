@@ -18,6 +18,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use synth_core::{Diagnostic, Place, ProjectPath, RetrySettings, TargetSpec};
 
@@ -63,7 +64,7 @@ pub struct Pipeline {
     /// Where all targets put their outputs, those that were not selected too.
     pub(crate) output_paths: Vec<ProjectPath>,
     /// All targets of the file, those that were not selected too.
-    pub(crate) every_target: Vec<TargetSpec>,
+    pub(crate) every_target: Arc<[TargetSpec]>,
     /// Problems with output paths that nobody chose: none where the target turns out to leave its
     /// outputs among its sources.
     default_paths: Vec<paths::DefaultPathProblem>,
@@ -72,7 +73,7 @@ pub struct Pipeline {
 /// Where the settings of targets stand in the configuration file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SettingPlaces {
-    document: Option<Document>,
+    document: Option<Arc<Document>>,
 }
 
 impl SettingPlaces {
@@ -274,10 +275,10 @@ impl Pipeline {
             root,
             warnings: Vec::new(),
             places: SettingPlaces {
-                document: Some(document),
+                document: Some(Arc::new(document)),
             },
             output_paths,
-            every_target: Vec::new(),
+            every_target: Arc::default(),
             default_paths: Vec::new(),
         };
         if let Some(choice) = choice {
@@ -320,7 +321,7 @@ impl Pipeline {
             sandbox: SandboxConfig::default(),
             retry: RetrySettings::default(),
             output_paths: output_paths(&targets),
-            every_target: Vec::new(),
+            every_target: Arc::default(),
             default_paths: Vec::new(),
             targets,
             root,
@@ -389,8 +390,28 @@ impl Pipeline {
         self.places.resolve(target, diagnostic)
     }
 
+    /// The same without its targets: what is said of any one of them.
+    pub(crate) fn without_targets(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            environment: self.environment.clone(),
+            parallel_execution: self.parallel_execution,
+            failure_strategy: self.failure_strategy,
+            allowed_failures: self.allowed_failures.clone(),
+            sandbox: self.sandbox.clone(),
+            retry: self.retry.clone(),
+            targets: Vec::new(),
+            root: self.root.clone(),
+            warnings: self.warnings.clone(),
+            places: self.places.clone(),
+            output_paths: Vec::new(),
+            every_target: Arc::clone(&self.every_target),
+            default_paths: Vec::new(),
+        }
+    }
+
     fn check_targets(&mut self) -> Vec<Diagnostic> {
-        self.every_target = self.targets.clone();
+        self.every_target = self.targets.as_slice().into();
         let mut problems: Vec<Diagnostic> = self
             .targets
             .iter()
@@ -518,8 +539,11 @@ fn unknown_target(name: &str, known: &[&str]) -> Diagnostic {
 
 fn read_pipeline(document: &Document, problems: &mut Vec<Diagnostic>) -> PipelineTable {
     let name = format!("`{}`", document.path);
-    let violations =
-        shape::check_shape(document, &document.root, &schema::pipeline_schema(), &name);
+    // What is in the tables of targets is checked with them.
+    let outline = document
+        .root
+        .outline(&|path| matches!(path, ["targets", _] | ["environments", _, "targets", _]));
+    let violations = shape::check_shape(document, &outline, schema::pipeline_schema(), &name);
     let fits = violations.is_empty();
     problems.extend(violations);
     if document
@@ -553,7 +577,7 @@ fn read_pipeline(document: &Document, problems: &mut Vec<Diagnostic>) -> Pipelin
         }
     }
     if fits {
-        serde_json::from_value(document.root.to_json()).unwrap_or_default()
+        serde_json::from_value(outline.to_json()).unwrap_or_default()
     } else {
         PipelineTable::default()
     }

@@ -12,7 +12,11 @@ use crate::Registry;
 /// Renames, keys and checks what a schema can't say. `document.root` is changed in place.
 pub(crate) fn normalize(document: &mut Document, registry: &Registry) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
-    let mut root = document.root.clone();
+    let nothing = Node {
+        value: NodeValue::Table(Vec::new()),
+        span: 0..0,
+    };
+    let mut root = std::mem::replace(&mut document.root, nothing);
     key_targets_by_name(document, &mut root, &mut problems);
     rename_target_keys(
         document,

@@ -1,6 +1,7 @@
 //! Checks where targets read and write: sources that are there, outputs that stay inside the
 //! project, apart from each other and from every source.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use synth_core::{Diagnostic, ProjectPath, TargetSpec};
@@ -22,28 +23,114 @@ pub(crate) fn check(pipeline: &Pipeline) -> (Vec<Diagnostic>, Vec<DefaultPathPro
         certain: Vec::new(),
         default_paths: Vec::new(),
     };
+    let outputs = OutputPaths::of(&pipeline.targets);
+    let mut directories = Directories::of(&pipeline.root);
     for (index, target) in pipeline.targets.iter().enumerate() {
-        if let Some(problem) = source(&pipeline.root, target) {
+        if directories.at(&target.source_path) != Place::Directory
+            && let Some(problem) = source(&pipeline.root, target)
+        {
             let problem = pipeline.locate(&target.name, problem);
             problems.certain.push(problem);
         }
-        if let Some(problem) = output(&pipeline.root, target) {
+        if let Some(problem) = output(&pipeline.root, target, &mut directories) {
             problems.add(problem, &[target]);
         }
-        let covered = pipeline.targets.iter().find(|other| {
-            let source_path = &other.source_path;
-            source_path.strip_prefix(&target.output_path).is_some()
-        });
-        if let Some(other) = covered {
+        if let Some(other) = outputs.over_source.get(&index) {
+            let other = &pipeline.targets[*other];
             problems.add(output_over_source(target, other), &[target]);
         }
-        for earlier in &pipeline.targets[..index] {
-            if let Some(problem) = overlap(earlier, target) {
-                problems.add(problem, &[target, earlier]);
-            }
+        for earlier in outputs.shared.get(&index).into_iter().flatten() {
+            let earlier = &pipeline.targets[*earlier];
+            problems.add(overlap(earlier, target), &[target, earlier]);
         }
     }
     (problems.certain, problems.default_paths)
+}
+
+/// Targets whose output paths are in the way of something, by index.
+#[derive(Default)]
+struct OutputPaths {
+    /// The first target whose sources lie at or below the output path.
+    over_source: HashMap<usize, usize>,
+    /// The earlier targets that write to the output path, above it or below.
+    shared: HashMap<usize, BTreeSet<usize>>,
+}
+
+impl OutputPaths {
+    /// Looks from each path up to the root, for there may be thousands of targets.
+    fn of(targets: &[TargetSpec]) -> Self {
+        let mut writers: HashMap<ProjectPath, Vec<usize>> = HashMap::new();
+        for (index, target) in targets.iter().enumerate() {
+            let path = target.output_path.clone();
+            writers.entry(path).or_default().push(index);
+        }
+        let mut found = Self::default();
+        for (index, target) in targets.iter().enumerate() {
+            for writer in above(&target.source_path, &writers) {
+                found.over_source.entry(writer).or_insert(index);
+            }
+            for writer in above(&target.output_path, &writers) {
+                if writer != index {
+                    let shared = found.shared.entry(index.max(writer)).or_default();
+                    shared.insert(index.min(writer));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Those that write to a path or to a directory that it lies in.
+fn above(path: &ProjectPath, writers: &HashMap<ProjectPath, Vec<usize>>) -> Vec<usize> {
+    let paths = std::iter::successors(Some(path.clone()), ProjectPath::parent);
+    let found = paths.filter_map(|path| writers.get(&path));
+    found.flatten().copied().collect()
+}
+
+/// What is at paths, each looked at once: most targets are beside each other.
+struct Directories<'a> {
+    /// The project's, links followed.
+    root: &'a Path,
+    known: HashMap<ProjectPath, Place>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A directory, and no link leads to it.
+    Directory,
+    /// Nothing, in a directory to which no link leads, or below nothing.
+    Nothing,
+    /// Anything else.
+    Other,
+}
+
+impl<'a> Directories<'a> {
+    fn of(root: &'a Path) -> Self {
+        let known = HashMap::from([(ProjectPath::root(), Place::Directory)]);
+        Self { root, known }
+    }
+
+    fn at(&mut self, path: &ProjectPath) -> Place {
+        if let Some(place) = self.known.get(path) {
+            return *place;
+        }
+        let above = path.parent().map(|parent| self.at(&parent));
+        let place = match above {
+            Some(Place::Directory) => self.look(path),
+            Some(place) => place,
+            None => Place::Other,
+        };
+        self.known.insert(path.clone(), place);
+        place
+    }
+
+    fn look(&self, path: &ProjectPath) -> Place {
+        match std::fs::symlink_metadata(self.root.join(path.as_str())) {
+            Ok(metadata) if metadata.is_dir() => Place::Directory,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Place::Nothing,
+            _ => Place::Other,
+        }
+    }
 }
 
 struct Problems<'a> {
@@ -107,7 +194,11 @@ fn source(root: &Path, target: &TargetSpec) -> Option<Diagnostic> {
     }
 }
 
-fn output(root: &Path, target: &TargetSpec) -> Option<Diagnostic> {
+fn output(
+    root: &Path,
+    target: &TargetSpec,
+    directories: &mut Directories<'_>,
+) -> Option<Diagnostic> {
     let TargetSpec {
         name, output_path, ..
     } = target;
@@ -120,6 +211,9 @@ fn output(root: &Path, target: &TargetSpec) -> Option<Diagnostic> {
             .at_setting(["output_path"])
             .help("give it another place, such as `dist/NAME`"),
         );
+    }
+    if directories.at(output_path) != Place::Other {
+        return None;
     }
     let mut place = root.to_owned();
     for component in output_path.components() {
@@ -198,20 +292,15 @@ fn output_over_source(target: &TargetSpec, other: &TargetSpec) -> Diagnostic {
     .help("the output directory is replaced as a whole: give it a place of its own, such as `dist/NAME`")
 }
 
-fn overlap(earlier: &TargetSpec, target: &TargetSpec) -> Option<Diagnostic> {
+fn overlap(earlier: &TargetSpec, target: &TargetSpec) -> Diagnostic {
     let (a, b) = (&earlier.output_path, &target.output_path);
-    if a.strip_prefix(b).is_none() && b.strip_prefix(a).is_none() {
-        return None;
-    }
-    Some(
-        Diagnostic::error(
-            "config.output.shared",
-            format!(
-                "targets `{}` and `{}` write to one place: `{a}` and `{b}`",
-                earlier.name, target.name
-            ),
-        )
-        .at_setting(["output_path"])
-        .help("give each target an `output_path` of its own"),
+    Diagnostic::error(
+        "config.output.shared",
+        format!(
+            "targets `{}` and `{}` write to one place: `{a}` and `{b}`",
+            earlier.name, target.name
+        ),
     )
+    .at_setting(["output_path"])
+    .help("give each target an `output_path` of its own")
 }

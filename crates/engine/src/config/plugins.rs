@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use semver::VersionReq;
@@ -31,7 +32,7 @@ pub(crate) struct PluginConfig {
     pub(crate) choices: BTreeMap<String, Choice>,
     /// The kinds that targets are of.
     pub(crate) used: BTreeSet<String>,
-    document: Option<Document>,
+    document: Option<Arc<Document>>,
 }
 
 /// One of `plugin_dirs`.
@@ -134,9 +135,17 @@ pub(crate) fn read(
     root: &Path,
     problems: &mut Vec<Diagnostic>,
 ) -> PluginConfig {
+    // What it has to say of plugins, and nothing of thousands of targets.
+    let own = Document {
+        path: document.path.clone(),
+        text: document.text.clone(),
+        root: document
+            .root
+            .outline(&|path| matches!(path, ["targets", ..])),
+    };
     let mut config = PluginConfig {
         root: Some(root.to_owned()),
-        document: Some(document.clone()),
+        document: Some(Arc::new(own)),
         ..PluginConfig::default()
     };
     if let Some(NodeValue::List(items)) = document.root.get("plugin_dirs").map(|node| &node.value) {
@@ -209,7 +218,7 @@ fn choice(
     // Neither a text nor a table: told with the shape of the whole file.
     entry.value.table()?;
     let name = format!("plugin `{kind}`");
-    let violations = shape::check_shape(document, &entry.value, &schema::plugin_schema(), &name);
+    let violations = shape::check_shape(document, &entry.value, schema::plugin_schema(), &name);
     if !violations.is_empty() {
         problems.extend(violations);
         return None;

@@ -1,6 +1,7 @@
 //! Checks a configuration tree against a JSON Schema and says each violation in the user's words,
 //! at its place, with the nearest known key or value.
 
+use jsonschema::Validator;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::LocationSegment;
 use serde_json::Value;
@@ -8,51 +9,73 @@ use synth_core::{Concern, Diagnostic};
 
 use super::document::{Document, Node};
 
+/// A JSON Schema, compiled once for all that is checked against it.
+pub(crate) struct Shape {
+    schema: Value,
+    validator: Validator,
+}
+
+impl Shape {
+    /// Compiles a schema. `name` is what messages call what it is for.
+    ///
+    /// # Errors
+    /// What is wrong with the schema.
+    pub(crate) fn new(schema: Value, name: &str) -> Result<Self, Diagnostic> {
+        match jsonschema::validator_for(&schema) {
+            Ok(validator) => Ok(Self { schema, validator }),
+            Err(error) => Err(Diagnostic::error(
+                "kind.schema",
+                format!("the settings schema of {name} is wrong"),
+            )
+            .concerning(Concern::Internal)
+            .cause(error.to_string())
+            .help("this is a fault of the target kind: report it to its authors")),
+        }
+    }
+}
+
 /// Everything in `node` that `schema` does not allow. `name` is what messages call the node:
 /// `synth.toml`, or `target `api``.
 pub(crate) fn check_shape(
     document: &Document,
     node: &Node,
-    schema: &Value,
+    schema: Value,
     name: &str,
 ) -> Vec<Diagnostic> {
-    let validator = match jsonschema::validator_for(schema) {
-        Ok(validator) => validator,
-        Err(error) => {
-            return vec![
-                Diagnostic::error(
-                    "kind.schema",
-                    format!("the settings schema of {name} is wrong"),
-                )
-                .concerning(Concern::Internal)
-                .cause(error.to_string())
-                .help("this is a fault of the target kind: report it to its authors"),
-            ];
-        }
-    };
-    let instance = node.to_json();
-    let mut problems = Vec::new();
-    for error in validator.iter_errors(&instance) {
-        let path: Vec<String> = error
-            .instance_path()
-            .iter()
-            .map(|segment| match segment {
-                LocationSegment::Property(key) => key.to_string(),
-                LocationSegment::Index(index) => index.to_string(),
-            })
-            .collect();
-        describe(
-            document,
-            node,
-            schema,
-            name,
-            &path,
-            error.instance(),
-            error.kind(),
-            &mut problems,
-        );
+    match Shape::new(schema, name) {
+        Ok(shape) => shape.check(document, node, name),
+        Err(problem) => vec![problem],
     }
-    problems
+}
+
+impl Shape {
+    /// Everything in `node` that the schema does not allow.
+    pub(crate) fn check(&self, document: &Document, node: &Node, name: &str) -> Vec<Diagnostic> {
+        let Self { schema, validator } = self;
+        let instance = node.to_json();
+        let mut problems = Vec::new();
+        for error in validator.iter_errors(&instance) {
+            let path: Vec<String> = error
+                .instance_path()
+                .iter()
+                .map(|segment| match segment {
+                    LocationSegment::Property(key) => key.to_string(),
+                    LocationSegment::Index(index) => index.to_string(),
+                })
+                .collect();
+            describe(
+                document,
+                node,
+                schema,
+                name,
+                &path,
+                error.instance(),
+                error.kind(),
+                &mut problems,
+            );
+        }
+        problems
+    }
 }
 
 #[expect(

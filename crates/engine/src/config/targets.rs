@@ -1,13 +1,13 @@
 //! The tables of targets: kinds looked up, settings checked against the kind's schema.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 use synth_core::{Diagnostic, ProjectPath, TargetDescription, TargetSpec};
 
 use super::document::{self, Document, Node};
 use super::schema::{self, COMMON_KEYS};
-use super::shape;
+use super::shape::Shape;
 use super::{list, nearest};
 use crate::Registry;
 use crate::plugin::is_kind;
@@ -22,6 +22,7 @@ pub(super) fn read(
 ) -> Vec<TargetSpec> {
     let entries = document.root.get("targets").and_then(Node::table);
     let mut targets = Vec::new();
+    let mut shapes: HashMap<&str, Result<Shape, Diagnostic>> = HashMap::new();
     for entry in entries.into_iter().flatten() {
         if entry.value.table().is_none() {
             continue;
@@ -51,9 +52,14 @@ pub(super) fn read(
             continue;
         };
         problems.extend(hidden(document, entry, description));
-        let schema = schema::target_schema(description);
         let name = format!("target `{}`", entry.key);
-        let violations = shape::check_shape(document, &entry.value, &schema, &name);
+        let shape = shapes
+            .entry(description.kind.as_str())
+            .or_insert_with(|| Shape::new(schema::target_schema(description), &name));
+        let violations = match shape {
+            Ok(shape) => shape.check(document, &entry.value, &name),
+            Err(problem) => vec![problem.clone()],
+        };
         problems.extend(violations.into_iter().map(|mut problem| {
             problem.target = Some(entry.key.clone());
             problem

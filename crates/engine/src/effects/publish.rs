@@ -26,7 +26,7 @@ use crate::event::Observer;
 use crate::executor::Stop;
 use crate::plugin::HostProgram;
 use crate::state::{State, WorkspaceLock};
-use crate::transaction::{TakesOver, Transaction, settle};
+use crate::transaction::{PendingOutputs, Transaction, pending, settle};
 
 /// How effects are carried out.
 pub struct EffectOptions<'a> {
@@ -49,12 +49,22 @@ pub struct EffectOptions<'a> {
 /// The effects of these phases, in their order, as the last build has proven them; nothing is done.
 ///
 /// # Errors
-/// When a target was not proven.
+/// When a target was not proven; when a build is running, or one that was ended in the middle is still to
+/// be taken back, and with it what it has proven.
 pub fn planned_effects(
     pipeline: &Pipeline,
     phases: &[EffectPhase],
 ) -> Result<Vec<EffectReport>, Vec<Diagnostic>> {
     let state = open_state(&pipeline.root).map_err(crate::BuildError::into_diagnostics)?;
+    if pending(&pipeline.root)? == Some(PendingOutputs::TakenBack) {
+        let message =
+            "a build is running, or was ended in the middle: what it has proven does not count";
+        return Err(vec![
+            Diagnostic::error("rollback.pending", message)
+                .concerning(Concern::State)
+                .help("`synth build` waits for it, or takes it back; then ask again"),
+        ]);
+    }
     let (pipeline, _) = leave_out(pipeline, &state);
     let opened = gather(&pipeline, &state, phases, String::new())?;
     let pending = |entry: &Entry| reported(entry, &Standing::Pending);
@@ -168,7 +178,7 @@ pub(super) fn begin(
     if lock.is_none() {
         return Ok((state, None, None));
     }
-    let told = settle(root, TakesOver::No)?;
+    let told = settle(root)?.told;
     Ok((state, lock, told))
 }
 

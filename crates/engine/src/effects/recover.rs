@@ -16,7 +16,7 @@ use crate::Registry;
 use crate::build::{open_state, unusable};
 use crate::commit::undo;
 use crate::state::State;
-use crate::transaction::{TakesOver, pending, settle};
+use crate::transaction::{pending, settle};
 
 /// What is done with what a crash has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,13 @@ pub fn recover(
             .push(Diagnostic::warning("effect.journal.torn", message));
     }
     // The outputs of the build that they were for follow its effects.
-    report.diagnostics.extend(settle(root, TakesOver::No)?);
+    match settle(root) {
+        Ok(settled) => report.diagnostics.extend(settled.told),
+        Err(problem) => {
+            report.success = false;
+            report.diagnostics.push(problem);
+        }
+    }
     Ok(Some(report))
 }
 

@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::io::Write;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::fact::Fact;
 use crate::digest::digest_bytes;
@@ -96,16 +97,44 @@ pub(crate) fn parse(body: &[u8]) -> Option<Contents<'_>> {
 
 /// Writes a file beside, then moves it there: a build that dies leaves the one or the other.
 pub(crate) fn write(path: &Path, contents: &Contents<'_>) -> std::io::Result<()> {
-    let body = postcard::to_allocvec(contents).map_err(std::io::Error::other)?;
-    let digest = hex::decode(digest_bytes(&body).sha256).map_err(std::io::Error::other)?;
     let directory = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    for part in [HEADER, &digest, &body] {
-        file.write_all(part)?;
-    }
+    file.write_all(HEADER)?;
+    // The digest is known when all is written.
+    file.write_all(&[0; DIGEST_BYTES])?;
+    let body = Hashing {
+        to: &mut file,
+        hasher: Sha256::new(),
+    };
+    let body = BufWriter::with_capacity(BUFFER_BYTES, body);
+    let body = postcard::to_io(contents, body).map_err(std::io::Error::other)?;
+    let body = body.into_inner().map_err(|error| error.into_error())?;
+    let digest = body.hasher.finalize();
+    file.seek(SeekFrom::Start(HEADER.len().try_into().unwrap_or_default()))?;
+    file.write_all(&digest)?;
     file.persist(path)?;
     Ok(())
+}
+
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Writes on, and hashes what it writes.
+struct Hashing<W> {
+    to: W,
+    hasher: Sha256,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.to.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
+    }
 }
 
 #[cfg(test)]

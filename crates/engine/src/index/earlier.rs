@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -228,6 +229,14 @@ fn settled(verdict: Verdict, looked: i64) -> Verdict {
     match verdict {
         Verdict::Touched(stamp) if !stamp.is_settled(looked) => Verdict::Touched(Stamp::never()),
         verdict => verdict,
+    }
+}
+
+/// Removes what builds of a workspace saw and left: the next one looks at everything.
+pub(crate) fn forget(root: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(State::index_directory(root)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -152,27 +152,6 @@ impl Fact<'_> {
             }
         }
     }
-
-    /// The same, with its texts in its own hands.
-    pub(crate) fn into_owned(self) -> Fact<'static> {
-        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        Fact {
-            path: owned(self.path),
-            seen: match self.seen {
-                Seen::Nothing => Seen::Nothing,
-                Seen::File { stamp, sha256 } => Seen::File { stamp, sha256 },
-                Seen::Stamped(stamp) => Seen::Stamped(stamp),
-                Seen::Listed(stamp) => Seen::Listed(stamp),
-                Seen::Kind(kind) => Seen::Kind(kind),
-                Seen::Link(to) => Seen::Link(owned(to)),
-                Seen::LeadsTo(to) => Seen::LeadsTo(owned(to)),
-                Seen::Version { arguments, output } => Seen::Version {
-                    arguments,
-                    output: owned(output),
-                },
-            },
-        }
-    }
 }
 
 fn kind_of(found: Option<(Stamp, FileType)>) -> Kind {

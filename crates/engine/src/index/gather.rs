@@ -15,7 +15,8 @@ use super::fact::{Fact, Seen, Verdict};
 use super::stamp::{Stamp, file_clock};
 use crate::commit::Outputs;
 use crate::digest::{Hashed, hash_again};
-use crate::project::{Listing, Project};
+use crate::listing::Listing;
+use crate::project::Project;
 use crate::recorded::{Answered, Dialogue, Question};
 use crate::report::{ActionStatus, TargetReport, TargetStatus};
 use crate::store::KeptTree;
@@ -34,10 +35,10 @@ pub(crate) struct Built<'a> {
 
 /// Facts, each once.
 #[derive(Default)]
-pub(crate) struct FactTable(IndexSet<Fact<'static>>);
+struct FactTable<'a>(IndexSet<Fact<'a>>);
 
-impl FactTable {
-    fn add(&mut self, fact: Fact<'static>) -> u32 {
+impl<'a> FactTable<'a> {
+    fn add(&mut self, fact: Fact<'a>) -> u32 {
         let (index, _) = self.0.insert_full(fact);
         u32::try_from(index).unwrap_or(u32::MAX)
     }
@@ -52,13 +53,13 @@ pub(crate) struct Gathering<'a> {
 /// Puts an index together, a tick after the last of the build was written: entries for `built`, and
 /// those of `settled`, the targets that the earlier index spoke for. `common` is what concerns every
 /// target.
-pub(crate) fn gather(
+pub(crate) fn gather<'a>(
     gathering: &Gathering<'_>,
     common: Vec<Fact<'static>>,
     built: &[Built<'_>],
-    earlier: Option<(&Contents<'_>, &[Verdict])>,
+    earlier: Option<(&'a Contents<'a>, &[Verdict])>,
     settled: &[&str],
-) -> Contents<'static> {
+) -> Contents<'a> {
     let mut table = FactTable::default();
     for fact in common {
         table.add(fact);
@@ -88,17 +89,16 @@ pub(crate) fn gather(
     }
 }
 
-fn carried_over(
-    entry: &Entry<'_>,
-    contents: &Contents<'_>,
+fn carried_over<'a>(
+    entry: &'a Entry<'a>,
+    contents: &'a Contents<'a>,
     verdicts: &[Verdict],
     root: &Path,
-    table: &mut FactTable,
-) -> Entry<'static> {
-    let owned = |text: &Cow<'_, str>| Cow::Owned(text.clone().into_owned());
+    table: &mut FactTable<'a>,
+) -> Entry<'a> {
     let index = |index: &u32| usize::try_from(*index).unwrap_or(usize::MAX);
     let facts = entry.facts.iter().map(index).filter_map(|index| {
-        let mut fact = contents.facts.get(index)?.clone().into_owned();
+        let mut fact = contents.facts.get(index)?.clone();
         if let Some(Verdict::Touched(now)) = verdicts.get(index) {
             touched(&mut fact, *now, root);
         }
@@ -106,9 +106,9 @@ fn carried_over(
     });
     Entry {
         facts: facts.collect(),
-        name: owned(&entry.name),
+        name: Cow::Borrowed(&entry.name),
         exports: entry.exports.clone(),
-        report: owned(&entry.report),
+        report: Cow::Borrowed(&entry.report),
     }
 }
 
@@ -260,6 +260,10 @@ impl Gathering<'_> {
         listing: &Listing,
         facts: &mut Vec<Fact<'static>>,
     ) -> Option<()> {
+        let same = listing.holds_no_outputs(self.project, files);
+        if same && listing.is_as_it_was(self.project) {
+            return self.of_directories(listing, facts);
+        }
         let now = self.project.list_now(files).ok()?;
         // What was written since among the sources is no source.
         let is_source = |path: &&String| {
@@ -281,8 +285,16 @@ impl Gathering<'_> {
             let stamp = Stamp::of(&fs::symlink_metadata(&disk).ok()?);
             facts.push(self.fact(&disk, Seen::Stamped(stamp.if_settled(looked)))?);
         }
-        for (path, stamp, looked) in &now.looked_at {
+        self.of_directories(&now, facts)
+    }
+
+    fn of_directories(&self, listing: &Listing, facts: &mut Vec<Fact<'static>>) -> Option<()> {
+        for (path, stamp, looked) in &listing.looked_at {
             let seen = Seen::Listed(stamp.if_settled(*looked));
+            facts.push(self.fact(&self.project.disk_path(path), seen)?);
+        }
+        for (path, kind) in &listing.ways {
+            let seen = Seen::Kind((*kind).into());
             facts.push(self.fact(&self.project.disk_path(path), seen)?);
         }
         Some(())

@@ -10,7 +10,7 @@ pub(crate) mod stamp;
 mod watched;
 
 pub(crate) use contents::{Contents, Entry, Place};
-pub(crate) use earlier::digests;
 pub use earlier::{BuildRequest, Earlier};
+pub(crate) use earlier::{digests, forget};
 pub(crate) use gather::{Built, Gathering, gather};
 pub use watched::Watched;

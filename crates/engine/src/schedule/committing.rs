@@ -52,7 +52,10 @@ impl Schedule<'_> {
         self.running.spawn_blocking(move || {
             let committed = match rolls_back {
                 true => workshop.transaction.commit(&workshop.outputs, &targets),
-                false => workshop.outputs.commit(&targets, None),
+                false => {
+                    let open = workshop.transaction.log();
+                    workshop.outputs.commit(&targets, open.as_deref())
+                }
             };
             if committed.is_ok() {
                 keep_keys(&workshop, &keys);

@@ -33,7 +33,7 @@ pub(crate) enum KeptTree {
     /// A blob of the store.
     Blob(Digest),
     /// The message itself.
-    Inline(Vec<u8>),
+    Inline(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 
 impl KeptTree {

@@ -125,7 +125,12 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn new(config: &str) -> Self {
-        let directory = tempfile::Builder::new().prefix("a b").tempdir().unwrap();
+        Self::within(&std::env::temp_dir(), config)
+    }
+
+    pub(crate) fn within(place: &std::path::Path, config: &str) -> Self {
+        let directory = tempfile::Builder::new().prefix("a b").tempdir_in(place);
+        let directory = directory.unwrap();
         let workspace = Self { directory };
         workspace.write("project/synth.toml", config);
         workspace.write("project/src/input.txt", "one");
@@ -182,8 +187,8 @@ impl Workspace {
             ..BuildOptions::default()
         };
         let registry = Registry::new().with(Arc::new(Script));
-        let removed = synth_engine::clean(&self.load()?, &registry, &options)?;
-        Ok(removed.iter().map(ToString::to_string).collect())
+        let cleaned = synth_engine::clean(&self.load()?, &registry, &options)?;
+        Ok(cleaned.removed.iter().map(ToString::to_string).collect())
     }
 
     pub(crate) fn build_with(&self, options: BuildOptions) -> BuildReport {

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use synth_core::{Concern, Diagnostic};
 
-use super::{Move, Step, Undo, exchange, inode};
+use super::{LOG, Move, Step, Undo, exchange, inode, log};
 use crate::commit::in_place::{InPlace, Record as InPlaceRecord};
 use crate::commit::record::{self, Written};
 use crate::commit::{Record, list};
+use crate::index;
 use crate::records::Sort;
 use crate::store;
 
@@ -22,17 +23,60 @@ impl Undo {
     /// When it can't be done now, in whole or in part: it can be tried again.
     pub(crate) fn undo(&self) -> Result<Vec<Diagnostic>, Diagnostic> {
         let steps = self.steps()?;
-        if let Some(problem) = self.not_ours(&steps) {
+        let lost = self.revert_all(&steps)?;
+        self.end(&steps).map_err(|error| not_reverted(&error))?;
+        Ok(lost)
+    }
+
+    /// The same of what was done since effects have begun, or a build after them was over. None when
+    /// that is nothing.
+    pub(crate) fn undo_unsettled(&self) -> Result<Option<Vec<Diagnostic>>, Diagnostic> {
+        let failed = |error: io::Error| not_reverted(&error);
+        let steps = self.steps()?;
+        let (length, count) = Self::settled(&steps).map_err(failed)?;
+        let unsettled = steps.get(count..).unwrap_or_default();
+        if !unsettled.is_empty() {
+            let lost = self.revert_all(unsettled)?;
+            self.log().cut(length).map_err(failed)?;
+            self.remove_asides(unsettled, |_| true);
+            return Ok(Some(lost));
+        }
+        // Of a step that was cut off nothing stays: others are to come behind.
+        self.log().cut(length).map_err(failed)?;
+        Ok(None)
+    }
+
+    fn revert_all(&self, steps: &[Step]) -> Result<Vec<Diagnostic>, Diagnostic> {
+        if let Some(problem) = self.not_ours(steps) {
             return Err(problem);
         }
+        if let Some(nameless) = self.nameless(&self.steps()?) {
+            return Err(is_incomplete(&nameless));
+        }
+        // What a build saw and left is not what is there then.
+        index::forget(&self.root).map_err(|error| not_reverted(&error))?;
         let mut lost = Vec::new();
-        let reverted: io::Result<()> = steps.iter().rev().try_for_each(|step| {
-            let gone = self.revert(step)?;
+        for step in steps.iter().rev() {
+            let gone = self.revert(step).map_err(|error| not_reverted(&error))?;
             lost.extend(gone.map(|place| is_lost(&place)));
-            Ok(())
-        });
-        let done = reverted.and_then(|()| self.end(&self.asides_elsewhere(&steps)));
-        done.map(|()| lost).map_err(|error| not_reverted(&error))
+        }
+        Ok(lost)
+    }
+
+    /// The places of what was put there since then and is there still, and whether that is all of it.
+    pub(crate) fn still_in_place(&self) -> Option<(Vec<String>, bool)> {
+        let steps = self.steps().ok()?;
+        let (_, count) = Self::settled(&steps).ok()?;
+        let (mut there, mut all) = (Vec::new(), true);
+        for step in steps.into_iter().skip(count) {
+            let Step::Move(step) = step else { continue };
+            match inode(&self.root.join(&step.place)) {
+                Ok(at) if at == step.new && at.is_some() => there.push(step.place),
+                Ok(at) => all &= at != step.earlier,
+                Err(_) => {}
+            }
+        }
+        Some((there, all))
     }
 
     /// Takes one step back. Gives the place whose earlier content is gone, if it is.
@@ -56,7 +100,7 @@ impl Undo {
                 }
                 Ok(None)
             }
-            Step::Effects { .. } => Ok(None),
+            Step::Effects { .. } | Step::Kept => Ok(None),
         }
     }
 
@@ -128,14 +172,20 @@ impl Undo {
         serde_json::to_vec(&record).ok()
     }
 
-    /// Why an output directory must not go: somebody has put something into it since.
+    /// Why an output directory must not go: somebody has put something into it since, or has made it.
     fn not_ours(&self, steps: &[Step]) -> Option<Diagnostic> {
         let mut in_place = None;
         for step in steps {
             let Step::Move(step) = step else { continue };
             let place = self.root.join(&step.place);
-            let is_there = step.new.is_some() && inode(&place).ok().flatten() == step.new;
-            if !step.is_directory || !is_there {
+            let at = |path: &Path| inode(path).ok().flatten();
+            let Some(there) = at(&place) else { continue };
+            let is_new = step.new == Some(there);
+            let makes_way = step.earlier.is_some()
+                && step.earlier != Some(there)
+                && step.earlier == at(&self.root.join(&step.aside));
+            let is_directory = fs::symlink_metadata(&place).is_ok_and(|found| found.is_dir());
+            if !(step.is_directory && is_directory) || !(is_new || makes_way) {
                 continue;
             }
             let in_place = in_place.get_or_insert_with(|| InPlace::load(&self.root));
@@ -155,6 +205,14 @@ impl Undo {
                 && !in_place.is_written(&format!("{place}/{path}"), None)
         })
     }
+}
+
+fn is_incomplete(aside: &Path) -> Diagnostic {
+    let cause = format!("it does not say where `{}` was", aside.display());
+    log::unreadable(
+        &aside.with_file_name(LOG),
+        &io::Error::new(io::ErrorKind::UnexpectedEof, cause),
+    )
 }
 
 fn is_lost(place: &str) -> Diagnostic {

@@ -278,3 +278,106 @@ fn a_file_that_was_moved_away_and_back_is_known() {
     let now = crate::commit::record::Written::of(&path).unwrap();
     assert_eq!(record().files["src/output"].written, now);
 }
+
+#[test]
+fn what_was_done_since_effects_began_is_taken_back_by_itself_or_with_them() {
+    for middle in 0..=STEPS {
+        let mut project = Project::new();
+        let before = project.state();
+        for step in 0..middle {
+            project.take(step).unwrap();
+        }
+        project.undo.note_effects("build").unwrap();
+        let at_effects = project.state();
+        // Each time another build, which dies, and one that is over.
+        for is_over in [false, true] {
+            project.undo = Undo::left(project.directory.path()).unwrap().unwrap();
+            assert!(project.undo.undo_unsettled().unwrap().is_none());
+            for step in middle..STEPS {
+                project.take(step).unwrap();
+            }
+            if is_over {
+                project.undo.stay().unwrap();
+                continue;
+            }
+            let left = Undo::left(project.directory.path()).unwrap().unwrap();
+            let lost = left.undo_unsettled().unwrap();
+            assert_eq!(lost.is_some(), middle < STEPS);
+            assert!(lost.unwrap_or_default().is_empty());
+            assert_eq!(project.state(), at_effects, "after {middle}");
+        }
+        let after = project.state();
+        let left = Undo::left(project.directory.path()).unwrap().unwrap();
+        assert!(left.undo_unsettled().unwrap().is_none());
+        assert_eq!(project.state(), after, "after {middle}");
+        project.undo_left();
+        assert_eq!(project.state(), before, "after {middle}");
+    }
+}
+
+#[test]
+fn what_was_announced_comes_back_though_the_rest_of_the_log_is_lost() {
+    let project = Project::new();
+    let (file, new) = (project.path("src/output"), project.aside("new"));
+    let (place, directory) = (project.path("dist/a"), project.aside_for("dist/a"));
+    let before = project.state();
+    let undo = &project.undo;
+    let moves = [
+        (new.as_path(), file.clone()),
+        (directory.as_path(), place.clone()),
+    ];
+    undo.note(Sort::Output, "dist/a").unwrap();
+    undo.announce(moves).unwrap();
+    let path = undo.directory.join(LOG);
+    let announced = fs::metadata(&path).unwrap().len();
+    let records: [(&str, &[u8]); 1] = [("dist/a", b"{\"pending\": [\"x\"]}")];
+    undo.records.put(Sort::Output, records).unwrap();
+    undo.put(&new, &file).unwrap();
+    undo.put(&directory, &place).unwrap();
+    let log = File::options().write(true).open(&path).unwrap();
+    log.set_len(announced).unwrap();
+    // It may be longer than what came to the disk.
+    log.set_len(announced + 100).unwrap();
+    project.undo_left();
+    assert_eq!(project.state(), before);
+}
+
+#[test]
+fn what_no_step_tells_of_is_not_removed() {
+    let project = Project::new();
+    let stale = project.path("src/gone/stale");
+    project.undo.take(&stale).unwrap();
+    let path = project.undo.directory.join(LOG);
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(0)
+        .unwrap();
+    let left = Undo::left(project.directory.path()).unwrap().unwrap();
+    let problem = left.undo().unwrap_err();
+    assert_eq!(problem.code, "rollback.log");
+    let kept: Vec<_> = fs::read_dir(&project.undo.directory).unwrap().collect();
+    assert_eq!(kept.len(), 2, "the log and what was taken");
+}
+
+#[test]
+fn what_a_log_names_beside_outputs_is_no_leftover() {
+    let project = Project::new();
+    let root = project.directory.path();
+    assert_eq!(asides_elsewhere(root), Some(Vec::new()));
+    let beside = project.path("dist/.a.synth-x1y2");
+    fs::create_dir_all(beside.join("outputs")).unwrap();
+    project
+        .undo
+        .put(&beside.join("outputs"), &project.path("dist/a"))
+        .unwrap();
+    let state = crate::state::State::open(root).unwrap();
+    let store = crate::store::Store::open(&root.join("store")).unwrap();
+    let outputs = crate::commit::Outputs::new(root, state, store, in_place::InPlace::load(root));
+    let other = project.path("dist/.a.synth-other");
+    fs::create_dir(&other).unwrap();
+    outputs.clear_leftovers(&[synth_core::ProjectPath::parse("dist/a").unwrap()]);
+    assert!(beside.join("outputs/sub/x").exists());
+    assert!(!other.exists());
+}
