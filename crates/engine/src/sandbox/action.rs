@@ -112,14 +112,13 @@ fn see_host(request: &Request, host: &Host) -> Result<(), Trouble> {
     kernel::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC)
         .map_err(Trouble::at("making namespaces"))?;
     base::attach(&temporary, Path::new("/tmp")).map_err(at(Path::new("/tmp")))?;
-    // Before what is shown: the project or the store may lie in it.
-    mount_memory()?;
     attach_all(&shown, &request.hidden)?;
     for (path, target) in &request.links {
         // One that is not in the action's own directory has been made already.
         let _ = std::os::unix::fs::symlink(target, path);
     }
     base::attach(&own, Path::new(INSIDE)).map_err(at(Path::new(INSIDE)))?;
+    mount_memory()?;
     // Of the kernel's settings the administrator could change what is not a namespace's.
     base::mount_processes(Path::new("/proc"), host.is_root)
 }

@@ -125,12 +125,7 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn new(config: &str) -> Self {
-        Self::within(&std::env::temp_dir(), config)
-    }
-
-    pub(crate) fn within(place: &std::path::Path, config: &str) -> Self {
-        let directory = tempfile::Builder::new().prefix("a b").tempdir_in(place);
-        let directory = directory.unwrap();
+        let directory = tempfile::Builder::new().prefix("a b").tempdir().unwrap();
         let workspace = Self { directory };
         workspace.write("project/synth.toml", config);
         workspace.write("project/src/input.txt", "one");

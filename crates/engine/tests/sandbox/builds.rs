@@ -12,10 +12,6 @@ use crate::workspace::{Workspace, pipeline};
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("undeclared_writes_are_told", undeclared_writes_are_told),
     ("undeclared_reads_are_told", undeclared_reads_are_told),
-    (
-        "project_and_store_may_lie_in_shared_memory",
-        project_and_store_may_lie_in_shared_memory,
-    ),
     ("the_source_tree_stays_clean", the_source_tree_stays_clean),
     (
         "inputs_in_memory_are_as_those_on_the_disk",
@@ -239,18 +235,6 @@ fn undeclared_reads_are_told() {
         let report = workspace.build_with(options(None));
         assert_eq!(statuses(&report), [status], "{config} {}", told(&report));
     }
-}
-
-fn project_and_store_may_lie_in_shared_memory() {
-    let script = "app | | echo > /dev/shm/left; ls /dev/shm; cat input.txt > out/x.txt";
-    let workspace = Workspace::within(Path::new("/dev/shm"), &pipeline("", &[script]));
-    let report = workspace.build_with(options(None));
-    assert_eq!(
-        statuses(&report),
-        [TargetStatus::Built],
-        "{}",
-        told(&report)
-    );
 }
 
 fn the_source_tree_stays_clean() {
