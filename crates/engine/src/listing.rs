@@ -64,7 +64,11 @@ impl Listing {
 /// Nothing is there, if that is what is the matter.
 fn none(error: io::Error) -> Result<Option<FileKind>, io::ErrorKind> {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+        // A name that there can't be is not there either.
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::InvalidFilename
+        | io::ErrorKind::InvalidInput => Ok(None),
         other => Err(other),
     }
 }
@@ -329,7 +333,7 @@ mod tests {
         let directory = tree(&["p/src/a/b.c", "p/src/c.c", "p/out/o.c", "p/x.c", "p/empty/"]);
         let project = project(&directory);
         for (include, files, directories, read, ways) in [
-            (vec!["src/*.c"], "src/c.c", "", "p/src", "p p/src"),
+            (vec!["src/*.c"], "src/c.c", "", "p/src p/src/a", "p p/src"),
             (
                 vec!["src"],
                 "src/a/b.c src/c.c",

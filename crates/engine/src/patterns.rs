@@ -66,8 +66,14 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
+    /// So many names are found sooner by reading directories than by asking for each.
+    const MOST: usize = 64;
+
     pub(crate) fn of(patterns: &[String]) -> Self {
-        let mut reach = Self::default();
+        let mut reach = Self {
+            all: patterns.len() > Self::MOST,
+            ..Self::default()
+        };
         for pattern in patterns {
             let trimmed = pattern.trim_start_matches("./").trim_end_matches('/');
             let named = trimmed.split('/').take_while(|name| is_name(name));

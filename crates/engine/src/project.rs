@@ -26,8 +26,17 @@ use crate::tree::{FileEntry, Origin, Tree, TreeEntry};
 /// file) and synth's own.
 pub(crate) const NEVER_SOURCES: [&str; 5] = [".git", ".hg", ".svn", ".jj", ".synth"];
 
-/// So many files are worth being looked at by several processors.
+/// So many files, or bytes, are worth being hashed by several processors.
 const MANY_FILES: usize = 256;
+const MANY_BYTES: u64 = 4 << 20;
+
+/// What is at a path, as it was at a time of [`file_clock`].
+struct Looked {
+    path: ProjectPath,
+    disk: PathBuf,
+    at: i64,
+    metadata: fs::Metadata,
+}
 
 /// A project directory.
 pub struct Project {
@@ -121,26 +130,28 @@ impl Project {
     }
 
     /// Files one by one, with their contents' digests.
-    pub(crate) fn tree_of(&self, root: &ProjectPath, paths: &[String]) -> Result<Tree, PlanError> {
+    pub(crate) fn tree_of<'a>(
+        &self,
+        root: &ProjectPath,
+        paths: &'a [String],
+    ) -> Result<Tree, PlanError> {
         use rayon::prelude::*;
         let is_source = |path: &&String| {
             let path = root.join(path);
             !path.is_ok_and(|path| self.in_place.is_output(path.as_str()))
         };
-        // Where there are few, actions beside each other keep the processors busy.
-        let entries: Result<Vec<(&String, TreeEntry)>, PlanError> = if paths.len() < MANY_FILES {
-            paths
-                .iter()
-                .filter(is_source)
-                .map(|path| self.named_entry(root, path))
-                .collect()
-        } else {
-            paths
-                .par_iter()
-                .filter(is_source)
-                .map(|path| self.named_entry(root, path))
-                .collect()
-        };
+        let sources = paths.iter().filter(is_source);
+        let looked = sources.map(|path| Ok((path, self.look(root, path)?)));
+        let looked = looked.collect::<Result<Vec<_>, PlanError>>()?;
+        let bytes: u64 = looked.iter().map(|(_, looked)| looked.metadata.len()).sum();
+        let entry = |(path, looked): (&'a String, Looked)| Ok((path, self.entry(looked)?));
+        // Where there is little, actions beside each other keep the processors busy.
+        let entries: Result<Vec<(&String, TreeEntry)>, PlanError> =
+            if looked.len() < MANY_FILES && bytes < MANY_BYTES {
+                looked.into_iter().map(entry).collect()
+            } else {
+                looked.into_par_iter().map(entry).collect()
+            };
         let entries = entries?;
         let mut tree = Tree::default();
         for (path, entry) in entries {
@@ -152,22 +163,29 @@ impl Project {
         Ok(tree)
     }
 
-    fn named_entry<'a>(
-        &self,
-        root: &ProjectPath,
-        path: &'a String,
-    ) -> Result<(&'a String, TreeEntry), PlanError> {
-        Ok((path, self.entry(root, path)?))
-    }
-
-    fn entry(&self, root: &ProjectPath, path: &str) -> Result<TreeEntry, PlanError> {
+    fn look(&self, root: &ProjectPath, path: &str) -> Result<Looked, PlanError> {
         let path = root.join(path).map_err(|error| PlanError::Io {
             path: root.clone(),
             reason: error.to_string(),
         })?;
         let disk = self.disk_path(&path);
-        let looked = file_clock();
+        let at = file_clock();
         let metadata = fs::symlink_metadata(&disk).map_err(|error| plan_error(&path, &error))?;
+        Ok(Looked {
+            path,
+            disk,
+            at,
+            metadata,
+        })
+    }
+
+    fn entry(&self, looked: Looked) -> Result<TreeEntry, PlanError> {
+        let Looked {
+            path,
+            disk,
+            at,
+            metadata,
+        } = looked;
         if metadata.is_dir() {
             return Ok(TreeEntry::Directory(Tree::default()));
         }
@@ -180,7 +198,7 @@ impl Project {
         }
         let hashed = self
             .digests
-            .hashed_file(&disk, &metadata, looked)
+            .hashed_file(&disk, &metadata, at)
             .map_err(|error| plan_error(&path, &error))?;
         Ok(TreeEntry::File(FileEntry {
             digest: hashed.digest,
@@ -194,9 +212,10 @@ impl Project {
         if let Some(listing) = self.listings().now.get(files) {
             return Ok(Arc::clone(listing));
         }
-        // What no output is among is what it was.
+        // It is the same where no output is among it, and nothing has come or gone meanwhile.
         let planned = self.listings().planned.get(files).cloned();
-        let planned = planned.filter(|planned| planned.holds_no_outputs(self, files));
+        let planned = planned
+            .filter(|planned| planned.holds_no_outputs(self, files) && planned.is_as_it_was(self));
         let listing = match planned {
             Some(planned) => planned,
             None => Arc::new(self.list_now(files)?),

@@ -40,9 +40,8 @@ pub(super) struct Known {
     pub(super) owners: BTreeMap<String, String>,
     /// By directory that was made for what targets put in place: how many of them say so.
     directories: HashMap<String, usize>,
-    /// Targets of which a record says that they wrote what another one's says too, as one that
-    /// died while it took files over leaves them.
-    contested: BTreeSet<String>,
+    /// By path: the targets whose records have it. `owners` says who is about to write it as well.
+    writers: HashMap<String, Vec<String>>,
 }
 
 /// What one target has put in place. All paths are relative to the project's root.
@@ -109,11 +108,7 @@ impl Known {
             .collect();
         for record in records {
             for path in record.paths() {
-                let target = record.target.clone();
-                let other = known.owners.insert(path.clone(), target.clone());
-                if let Some(other) = other.filter(|other| *other != target) {
-                    known.contested.extend([other, target]);
-                }
+                known.owners.insert(path.clone(), record.target.clone());
             }
             known.insert(record);
         }
@@ -123,6 +118,10 @@ impl Known {
     fn insert(&mut self, record: Record) {
         for directory in &record.directories {
             *self.directories.entry(directory.clone()).or_default() += 1;
+        }
+        for path in record.paths() {
+            let writers = self.writers.entry(path.clone()).or_default();
+            writers.push(record.target.clone());
         }
         self.records.insert(record.target.clone(), record);
     }
@@ -134,6 +133,14 @@ impl Known {
                 *count -= 1;
                 if *count == 0 {
                     self.directories.remove(directory);
+                }
+            }
+        }
+        for path in record.paths() {
+            if let Some(writers) = self.writers.get_mut(path) {
+                writers.retain(|writer| writer != target);
+                if writers.is_empty() {
+                    self.writers.remove(path);
                 }
             }
         }
@@ -281,8 +288,8 @@ impl InPlace {
         paths: impl Iterator<Item = &'a String>,
     ) -> Vec<Record> {
         let known = self.known();
-        let owners = paths.filter_map(|path| known.owners.get(path));
-        let others: BTreeSet<&String> = owners.chain(&known.contested).collect();
+        let writers = paths.filter_map(|path| known.writers.get(path)).flatten();
+        let others: BTreeSet<&String> = writers.collect();
         let others = others.into_iter().filter(|other| *other != target);
         let records = others.filter_map(|other| known.records.get(other));
         records.cloned().collect()

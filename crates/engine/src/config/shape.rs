@@ -16,22 +16,27 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Compiles a schema. `name` is what messages call what it is for.
+    /// Compiles a schema.
     ///
     /// # Errors
     /// What is wrong with the schema.
-    pub(crate) fn new(schema: Value, name: &str) -> Result<Self, Diagnostic> {
+    pub(crate) fn new(schema: Value) -> Result<Self, String> {
         match jsonschema::validator_for(&schema) {
             Ok(validator) => Ok(Self { schema, validator }),
-            Err(error) => Err(Diagnostic::error(
-                "kind.schema",
-                format!("the settings schema of {name} is wrong"),
-            )
-            .concerning(Concern::Internal)
-            .cause(error.to_string())
-            .help("this is a fault of the target kind: report it to its authors")),
+            Err(error) => Err(error.to_string()),
         }
     }
+}
+
+/// That the schema of `name` is none.
+pub(crate) fn wrong_schema(name: &str, cause: &str) -> Diagnostic {
+    Diagnostic::error(
+        "kind.schema",
+        format!("the settings schema of {name} is wrong"),
+    )
+    .concerning(Concern::Internal)
+    .cause(cause.to_owned())
+    .help("this is a fault of the target kind: report it to its authors")
 }
 
 /// Everything in `node` that `schema` does not allow. `name` is what messages call the node:
@@ -42,9 +47,9 @@ pub(crate) fn check_shape(
     schema: Value,
     name: &str,
 ) -> Vec<Diagnostic> {
-    match Shape::new(schema, name) {
+    match Shape::new(schema) {
         Ok(shape) => shape.check(document, node, name),
-        Err(problem) => vec![problem],
+        Err(cause) => vec![wrong_schema(name, &cause)],
     }
 }
 

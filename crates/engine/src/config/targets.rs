@@ -7,7 +7,7 @@ use synth_core::{Diagnostic, ProjectPath, TargetDescription, TargetSpec};
 
 use super::document::{self, Document, Node};
 use super::schema::{self, COMMON_KEYS};
-use super::shape::Shape;
+use super::shape::{Shape, wrong_schema};
 use super::{list, nearest};
 use crate::Registry;
 use crate::plugin::is_kind;
@@ -22,7 +22,7 @@ pub(super) fn read(
 ) -> Vec<TargetSpec> {
     let entries = document.root.get("targets").and_then(Node::table);
     let mut targets = Vec::new();
-    let mut shapes: HashMap<&str, Result<Shape, Diagnostic>> = HashMap::new();
+    let mut shapes: HashMap<&str, Result<Shape, String>> = HashMap::new();
     for entry in entries.into_iter().flatten() {
         if entry.value.table().is_none() {
             continue;
@@ -55,10 +55,10 @@ pub(super) fn read(
         let name = format!("target `{}`", entry.key);
         let shape = shapes
             .entry(description.kind.as_str())
-            .or_insert_with(|| Shape::new(schema::target_schema(description), &name));
+            .or_insert_with(|| Shape::new(schema::target_schema(description)));
         let violations = match shape {
             Ok(shape) => shape.check(document, &entry.value, &name),
-            Err(problem) => vec![problem.clone()],
+            Err(cause) => vec![wrong_schema(&name, cause)],
         };
         problems.extend(violations.into_iter().map(|mut problem| {
             problem.target = Some(entry.key.clone());

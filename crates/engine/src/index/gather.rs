@@ -274,7 +274,7 @@ impl Gathering<'_> {
             || !now
                 .directories
                 .iter()
-                .all(|path| listing.directories.contains(path))
+                .all(|path| listing.directories.binary_search(path).is_ok())
         {
             return None;
         }

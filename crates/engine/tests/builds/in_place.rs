@@ -325,6 +325,41 @@ fn a_file_moves_from_one_target_to_another() {
 }
 
 #[test]
+fn a_file_that_another_target_takes_over_with_the_same_bytes_stays() {
+    let both = target(
+        "old",
+        &["a.txt", "b.txt"],
+        "echo a > a.txt; echo b > b.txt",
+        "",
+    );
+    let workspace = Workspace::new(&both);
+    assert!(workspace.build().success);
+    // The new one is done first, and the old one has a file less then.
+    let split = target("new", &["b.txt"], "echo b > b.txt", "")
+        + &target("old", &["a.txt"], "echo a > a.txt", "needs = [\"new\"]");
+    workspace.write("project/synth.toml", &split);
+    assert!(workspace.build().success);
+    assert_eq!(workspace.read("src/b.txt").as_deref(), Some("b\n"));
+    let report = workspace.build();
+    let again = statuses(&report);
+    assert!(again.iter().all(|(_, s)| *s == TargetStatus::UpToDate));
+    // Of what another one has now, a target that is gone has nothing any more.
+    workspace.write(
+        "project/synth.toml",
+        &target(
+            "late",
+            &["a.txt", "b.txt"],
+            "echo c > a.txt; echo d > b.txt",
+            "",
+        ),
+    );
+    assert!(workspace.build().success);
+    let records = workspace.records(IN_PLACE);
+    let names: Vec<&str> = records.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["late"]);
+}
+
+#[test]
 fn targets_that_are_gone_are_cleaned_with_all_others() {
     let workspace = Workspace::new(&(generator("") + &lister("list", "")));
     let first = workspace.build();
