@@ -117,19 +117,7 @@ fn keep_index(
     if ran.reports.len() != targets.len() {
         return;
     }
-    let all = targets.iter().zip(&ran.reports).zip(&ran.trees);
-    let built: Vec<Built<'_>> = all
-        .filter(|((target, report), _)| target.settled.is_none() && report.status.is_success())
-        .filter_map(|((target, report), tree)| {
-            Some(Built {
-                spec: &target.spec,
-                plan: &target.plan,
-                dialogue: target.dialogue.as_ref(),
-                exports: workshop.store.keep_tree(tree.as_ref()?).ok()?,
-                report,
-            })
-        })
-        .collect();
+    let built = built(workshop, targets, ran);
     let settled = targets.iter().filter(|target| target.settled.is_some());
     let settled: Vec<&str> = settled.map(|target| target.spec.name.as_str()).collect();
     let gathering = Gathering {
@@ -156,16 +144,33 @@ fn keep_index(
         .into();
     contents.root = root.into();
     contents.targets = targets.len();
-    let places = targets.iter().map(|target| {
-        let place = target.place();
-        index::Place {
-            name: target.spec.name.as_str().into(),
-            in_place: place.in_place,
-            patterns: place
-                .patterns
-                .map(|patterns| patterns.into_iter().map(Into::into).collect()),
-        }
-    });
-    contents.places = places.collect();
+    contents.places = targets.iter().map(place).collect();
     earlier.keep(&contents);
+}
+
+/// The targets that were built, and succeeded.
+fn built<'a>(workshop: &Workshop, targets: &'a [PlannedTarget], ran: &'a Ran) -> Vec<Built<'a>> {
+    let all = targets.iter().zip(&ran.reports).zip(&ran.trees);
+    let built =
+        all.filter(|((target, report), _)| target.settled.is_none() && report.status.is_success());
+    let built = built.filter_map(|((target, report), tree)| {
+        Some(Built {
+            spec: &target.spec,
+            plan: &target.plan,
+            dialogue: target.dialogue.as_ref(),
+            exports: workshop.store.keep_tree(tree.as_ref()?).ok()?,
+            report,
+        })
+    });
+    built.collect()
+}
+
+fn place(target: &PlannedTarget) -> index::Place<'_> {
+    let place = target.place();
+    let patterns = place.patterns;
+    index::Place {
+        name: target.spec.name.as_str().into(),
+        in_place: place.in_place,
+        patterns: patterns.map(|patterns| patterns.into_iter().map(Into::into).collect()),
+    }
 }
