@@ -121,7 +121,10 @@ impl Walk<'_> {
         reach: &Reach,
     ) -> Result<(), PlanError> {
         for (name, reach) in reach.below() {
-            let path = below_directory(directory, name)?;
+            // What can't be a name is none.
+            let Ok(path) = directory.join(name) else {
+                continue;
+            };
             let metadata = fs::symlink_metadata(self.project.disk_path(&path));
             let kind = metadata
                 .map(|metadata| Some(file_kind(metadata.file_type())))
@@ -376,6 +379,98 @@ mod tests {
                 (read.to_owned(), ways.to_owned()),
                 "{include:?}"
             );
+        }
+    }
+
+    /// What patterns choose where every directory is read.
+    fn list_all(project: &Project, files: &SourceFiles) -> Listing {
+        let patterns = project.compiled().patterns(files).unwrap();
+        let mut walk = Walk {
+            project,
+            patterns: &patterns,
+            found: Listing::default(),
+        };
+        walk.read(&files.root, "").unwrap();
+        let mut found = walk.found;
+        found.files.sort();
+        found.directories.sort();
+        found
+    }
+
+    #[test]
+    fn nothing_is_missed_where_not_all_is_read() {
+        let directory = tree(&[
+            "p/src/a/b.c",
+            "p/src/a/.git/b.c",
+            "p/src/{a}/b.c",
+            "p/src/c.c",
+            "p/dist/d.c",
+            "p/x.c",
+            "p/empty/",
+            "elsewhere/e.c",
+        ]);
+        let link = |to: &str, at: &str| {
+            std::os::unix::fs::symlink(to, directory.path().join(at)).unwrap();
+        };
+        link("../elsewhere", "p/away");
+        link("p", "q");
+        link("nowhere", "p/src/broken");
+        let project = project(&directory);
+        let long = "n".repeat(300);
+        let includes = [
+            "src",
+            "src/",
+            "./src/a",
+            "src/**",
+            "src/*",
+            "src/*.c",
+            "src/a/b.c",
+            "src/{a,x}/b.c",
+            "{src,away}/*.c",
+            "src/[a]/b.c",
+            "src/\\{a\\}/b.c",
+            "src/a/../c.c",
+            "src//c.c",
+            "/src/c.c",
+            "..",
+            ".",
+            "",
+            "**/b.c",
+            "*.c",
+            "away",
+            "away/e.c",
+            "x.c",
+            "x.c/y",
+            "empty",
+            "empty/*",
+            "gone/*.c",
+            "src/broken",
+            "src/a/.git/b.c",
+            "SRC/c.c",
+            "a\0b/c.c",
+            &long,
+            "!src",
+        ];
+        let excludes: [&[&str]; 4] = [&[], &["src"], &["src/a/b.c", "x.*"], &["**/a"]];
+        for root in ["p", "q", "p/src", ""] {
+            for exclude in excludes {
+                for pair in includes
+                    .iter()
+                    .flat_map(|one| [vec![*one], vec![*one, "src/a/*"]])
+                {
+                    let files = SourceFiles::below(parse(root));
+                    let files = files.include(pair.clone()).exclude(exclude.to_vec());
+                    let Ok(found) = list(&project, &files) else {
+                        panic!("{root} {pair:?} {exclude:?}");
+                    };
+                    let all = list_all(&project, &files);
+                    assert_eq!(found.files, all.files, "{root} {pair:?} {exclude:?}");
+                    assert_eq!(
+                        found.directories, all.directories,
+                        "{root} {pair:?} {exclude:?}"
+                    );
+                }
+            }
         }
     }
 
