@@ -71,6 +71,12 @@ fn what_was_proven_is_published_once_and_taken_back() {
     assert_eq!(code(&run), 2, "a later one stands on it: {run}");
     workspace.synth(["rollback", two]).succeeded();
     assert!(shown(&workspace).contains("one"));
+    // Of what was undone nothing is there: the last one is another.
+    workspace.synth(["rollback", "last"]).succeeded();
+    assert_eq!(shown(&workspace), "");
+    let run = workspace.synth(["rollback", "last"]);
+    assert_eq!(code(&run), 2, "{run}");
+    assert!(run.to_string().contains("nothing is published"), "{run}");
 }
 
 #[test]

@@ -337,7 +337,7 @@ pub(crate) struct PublishArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArguments {
-    /// The build, as its publish called it
+    /// The build, as its publish called it; `last` for the last of which something is there
     #[arg(value_name = "BUILD")]
     pub(crate) build: String,
     /// How the result is reported

@@ -15,7 +15,7 @@ use super::run::{Remaining, undo_all};
 use super::stories::{Stories, there};
 use crate::Registry;
 
-/// Undoes the effects of a build that ended.
+/// Undoes the effects of a build that ended; of the last that left something for `last`.
 ///
 /// # Errors
 /// When nothing was begun: there is no such build, or a later one stands on it.
@@ -28,6 +28,7 @@ pub fn rollback(
     let (state, _lock, told) = begin(root, options)?;
     let stories = Stories::read(root)?;
     refuse_unfinished(&stories)?;
+    let build = stories.named(build);
     let (story, later) = stories.to_roll_back(build)?;
     if let Some((name, later)) = stands_on(story, &later) {
         return Err(vec![

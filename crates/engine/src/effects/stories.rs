@@ -114,6 +114,15 @@ impl Stories {
         unreadable.collect()
     }
 
+    /// The name of a publish: `last` is the last one of which something is there.
+    pub(super) fn named<'a>(&'a self, build: &'a str) -> &'a str {
+        let last = || self.all().rev().find(|story| there(story).next().is_some());
+        match build {
+            "last" => last().map_or(build, |story| &story.opened.build),
+            name => name,
+        }
+    }
+
     /// The publish of this name, if it can be rolled back, and those that came after it.
     pub(super) fn to_roll_back(&self, build: &str) -> Result<(&Story, Vec<&Story>), Diagnostic> {
         let Some(at) = self.told.iter().position(|told| told.is_of(build)) else {
@@ -150,15 +159,22 @@ impl Stories {
 
     fn unknown(&self, build: &str) -> Diagnostic {
         const SHOWN: usize = 5;
-        let names = self.all().rev().map(|story| story.opened.build.as_str());
+        let left = self
+            .all()
+            .rev()
+            .filter(|story| there(story).next().is_some());
+        let names = left.map(|story| story.opened.build.as_str());
         let known: Vec<&str> = names.take(SHOWN).collect();
         let problem = Diagnostic::error(
             "effect.rollback.unknown",
             format!("no build `{build}` has published anything"),
         );
         match known.as_slice() {
-            [] => problem,
-            known => problem.help(format!("the last ones that did: {}", known.join(", "))),
+            [] => problem.help("nothing is published"),
+            known => problem.help(format!(
+                "what is there was published by {}",
+                known.join(", ")
+            )),
         }
     }
 
