@@ -256,6 +256,7 @@ async fn pass(
         options.transaction.is_none() || proved::find(workshop.state.records(), target).is_some()
     };
     let mut settled = known.as_ref().map_or_else(Settlement::default, |known| {
+        let known = (&known.0, known.1);
         Settlement::of(pipeline, &target_graph, known, &workshop.store, &is_proven)
     });
     let remember = |settled: &Settlement| {
@@ -410,10 +411,15 @@ fn planned_targets(
     workshop.project.in_place().declare(pipeline, declarations);
     if !all.iter().any(stops) {
         let replacing = planned.iter().filter(|(_, plan)| !plan.in_place);
-        all.extend(replacing.filter_map(|(target, _)| {
-            let problem = workshop.outputs.check(target)?;
-            Some(pipeline.locate(&target.name, problem))
-        }));
+        let replacing = replacing.map(|(target, _)| *target);
+        all.extend(
+            replacing
+                .chain(settled.replaced(pipeline))
+                .filter_map(|target| {
+                    let problem = workshop.outputs.check(target)?;
+                    Some(pipeline.locate(&target.name, problem))
+                }),
+        );
     }
     if all.iter().any(stops) {
         return Err(BuildError::Invalid(all));
@@ -455,7 +461,10 @@ async fn run(
     workshop: Arc<Workshop>,
     observer: &Arc<dyn Observer>,
 ) -> Ran {
-    let settled = |target: &PlannedTarget| Some(target.settled.as_ref()?.report.clone());
+    let settled = |target: &PlannedTarget| {
+        let settled = target.settled.as_ref()?;
+        settled.lost.is_none().then(|| settled.report.clone())
+    };
     let mut reports: Vec<Option<TargetReport>> = targets.iter().map(settled).collect();
     let shop = Arc::clone(&workshop);
     let mut on_target = |finished: &Finished<'_>| {

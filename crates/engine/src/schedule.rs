@@ -2,8 +2,9 @@
 //! and answers each that ends. Knows no processes and writes no reports.
 
 mod committing;
+mod restoring;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ use crate::store::{CachedAction, Store};
 use crate::target_report::action_status;
 use crate::transaction::Transaction;
 use crate::tree::Tree;
+
+use restoring::Restored;
 
 /// What a build works with, whatever it builds.
 pub(crate) struct Workshop {
@@ -116,6 +119,14 @@ impl PlannedTarget {
         }
     }
 
+    /// Whether its outputs go among its sources.
+    pub(crate) fn is_in_place(&self) -> bool {
+        match &self.settled {
+            Some(settled) => settled.place.in_place,
+            None => self.plan.in_place,
+        }
+    }
+
     /// Whether it can't be built: its kind failed when it was to plan.
     fn is_lost(&self) -> bool {
         self.problems.iter().any(Diagnostic::is_error)
@@ -180,6 +191,8 @@ pub(crate) struct Schedule<'a> {
     running: JoinSet<Done>,
     /// How many of them put outputs in place.
     commits: usize,
+    /// What is still to be put in place again, of targets that need not be looked at.
+    lost: VecDeque<usize>,
     finished: BTreeSet<usize>,
     on_target: &'a mut dyn FnMut(&Finished<'_>),
 }
@@ -198,6 +211,7 @@ pub(crate) struct Finished<'a> {
 enum Done {
     Action(ActionIndex, Box<ActionRecord>, ActionState),
     Commit(Vec<usize>, Box<Result<Vec<Commit>, CommitError>>),
+    Restored(Vec<Restored>),
 }
 
 impl<'a> Schedule<'a> {
@@ -219,6 +233,7 @@ impl<'a> Schedule<'a> {
             workshop,
             running: JoinSet::new(),
             commits: 0,
+            lost: VecDeque::new(),
             finished: BTreeSet::new(),
             on_target,
         }
@@ -251,13 +266,20 @@ impl<'a> Schedule<'a> {
             }
         }
         for (index, planned) in self.targets.iter().enumerate() {
-            if planned.settled.is_some() {
-                self.graph.target_transition(index, TargetState::Done);
-                self.records[index].committed = true;
-                self.finished.insert(index);
+            let Some(settled) = &planned.settled else {
+                continue;
+            };
+            match &settled.lost {
+                Some(tree) => self.records[index].tree = Some(tree.clone()),
+                None => {
+                    self.graph.target_transition(index, TargetState::Done);
+                    self.records[index].committed = true;
+                    self.finished.insert(index);
+                }
             }
         }
         self.graph.prove_empty_targets();
+        self.restore_what_is_lost();
         self.settle_targets();
         let mut gate = self.gate();
         loop {
@@ -275,6 +297,7 @@ impl<'a> Schedule<'a> {
                     self.action_done(index, *record, state);
                 }
                 Ok(Done::Commit(targets, result)) => self.commit_done(&targets, *result),
+                Ok(Done::Restored(restored)) => self.restored(restored),
                 // A task of the engine's own that panicked: nothing can be relied on any more.
                 Err(error) => {
                     self.stop.cancel();

@@ -1,24 +1,29 @@
 //! Which targets need not be looked at: those of which nothing that they rest on has changed since
-//! an earlier build left them as they should be.
+//! an earlier build left them as they should be. Where only their outputs have, these are put in place
+//! again from the store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use rayon::prelude::*;
 use synth_core::TargetSpec;
 
 use crate::commit::OutputPlace;
 use crate::config::Pipeline;
 use crate::graph::TargetGraph;
-use crate::index::fact::Verdict;
+use crate::index::fact::{Fact, Kind, Seen, Verdict};
 use crate::index::{Contents, Entry, Place};
 use crate::plans::Answer;
 use crate::report::TargetReport;
 use crate::store::{KeptTree, Store};
+use crate::tree::Tree;
 
-/// A target that an earlier build left as it should be.
+/// A target of which nothing that it rests on has changed since an earlier build.
 #[derive(Clone, Debug)]
 pub(crate) struct Settled {
     name: String,
-    /// That it is up to date.
+    /// What is to be put in place again: its outputs are not as that build left them.
+    pub(crate) lost: Option<Tree>,
+    /// What is said of it when its outputs are there.
     pub(crate) report: TargetReport,
     /// The tree that it exports.
     pub(crate) exports: KeptTree,
@@ -35,19 +40,65 @@ pub(crate) struct Settlement {
 }
 
 /// An index with what became of its facts.
-type Known<'a> = (Contents<'a>, &'a [Verdict]);
+struct Known<'a> {
+    contents: &'a Contents<'a>,
+    verdicts: &'a [Verdict],
+}
+
+impl Known<'_> {
+    fn holds(&self, index: usize) -> bool {
+        self.verdicts.get(index).is_some_and(|one| one.holds())
+    }
+
+    /// Whether what a target rests on is as it was. Some of that may be what it has left itself: a
+    /// file among its sources that is none, because the target has written it, and the directories
+    /// above. That these are gone changes nothing for the target.
+    fn is_settled(&self, entry: &Entry<'_>) -> bool {
+        entry.facts.iter().all(|index| {
+            let Ok(place) = usize::try_from(*index) else {
+                return false;
+            };
+            let gone = || self.verdicts.get(place) == Some(&Verdict::Gone);
+            self.holds(place) || gone() && self.is_of_what_is_left(place, entry)
+        })
+    }
+
+    /// Whether a fact is of something that the target has left, or of a directory above.
+    fn is_of_what_is_left(&self, place: usize, entry: &Entry<'_>) -> bool {
+        let fact = |place: usize| self.contents.facts.get(place);
+        let Some(Fact { path, seen }) = fact(place) else {
+            return false;
+        };
+        let left = entry.left.iter();
+        let mut left = left.filter_map(|index| fact(usize::try_from(*index).ok()?));
+        left.any(|left| match seen {
+            Seen::Kind(Kind::Directory) => {
+                let rest = left.path.strip_prefix(path.as_ref());
+                rest.is_some_and(|rest| rest.starts_with('/'))
+            }
+            Seen::Stamped(_) | Seen::Kind(_) => left.path == *path,
+            _ => false,
+        })
+    }
+
+    /// Whether what a target has left is as it was.
+    fn is_left(&self, entry: &Entry<'_>) -> bool {
+        let mut left = entry.left.iter();
+        left.all(|index| usize::try_from(*index).is_ok_and(|index| self.holds(index)))
+    }
+}
 
 impl Settlement {
     /// The targets that an index speaks for, and of which it is known what was proven.
     pub(crate) fn of(
         pipeline: &Pipeline,
         graph: &TargetGraph,
-        (contents, verdicts): &Known<'_>,
+        (contents, verdicts): (&Contents<'_>, &[Verdict]),
         store: &Store,
         is_proven: &dyn Fn(&TargetSpec) -> bool,
     ) -> Self {
-        let holds = |index: usize| verdicts.get(index).is_some_and(|v| *v != Verdict::Changed);
-        if !(0..contents.common).all(holds) {
+        let known = Known { contents, verdicts };
+        if !(0..contents.common).all(|index| known.holds(index)) {
             // Another configuration, or other kinds: every target may be another one.
             return Self::default();
         }
@@ -57,6 +108,11 @@ impl Settlement {
             .map(|entry| (entry.name.as_ref(), entry))
             .collect();
         let places: HashMap<String, OutputPlace> = contents.places.iter().map(place).collect();
+        let lost = contents.entries.par_iter();
+        let lost = lost.filter(|entry| known.is_settled(entry) && !known.is_left(entry));
+        let mut lost: HashMap<&str, Option<Tree>> = lost
+            .map(|entry| (entry.name.as_ref(), store.tree(&entry.exports)))
+            .collect();
         let mut settled = BTreeMap::new();
         for index in graph.order() {
             let target = &pipeline.targets[*index];
@@ -65,13 +121,20 @@ impl Settlement {
                 continue;
             }
             let found = entries.get(target.name.as_str()).and_then(|entry| {
-                let mut facts = entry.facts.iter();
-                let same = facts.all(|fact| usize::try_from(*fact).is_ok_and(holds));
-                let known = same && is_proven(target);
-                let place = places.get(&target.name).filter(|_| known)?.clone();
+                let settled = known.is_settled(entry) && is_proven(target);
+                let place = places.get(&target.name).filter(|_| settled)?.clone();
+                let lost = match lost.remove(target.name.as_str()) {
+                    None => None,
+                    // Of what is not in the store any more, all is to be made again.
+                    Some(tree) => Some(tree?),
+                };
                 Some(Settled {
                     name: target.name.clone(),
-                    report: entry.report()?,
+                    report: match &lost {
+                        Some(_) => entry.report_of_cached()?,
+                        None => entry.report()?,
+                    },
+                    lost,
                     exports: entry.exports.clone(),
                     place,
                 })
@@ -143,6 +206,16 @@ impl Settlement {
     pub(crate) fn places(&self) -> impl Iterator<Item = (String, OutputPlace)> {
         let settled = self.settled.values();
         settled.map(|settled| (settled.name.clone(), settled.place.clone()))
+    }
+
+    /// The settled targets whose output directories are to be replaced.
+    pub(crate) fn replaced<'a>(
+        &self,
+        pipeline: &'a Pipeline,
+    ) -> impl Iterator<Item = &'a TargetSpec> {
+        let lost = self.settled.iter();
+        let lost = lost.filter(|(_, one)| one.lost.is_some() && !one.place.in_place);
+        lost.map(|(index, _)| &pipeline.targets[*index])
     }
 
     /// A target, if it is settled.

@@ -11,6 +11,7 @@ use crate::config::{FailureStrategy, Pipeline};
 use crate::patterns::PathPatterns;
 use crate::report::{ActionReport, ActionStatus, OutputsState, TargetReport, TargetStatus};
 use crate::schedule::{ActionRecord, Finished, PlannedTarget, Workshop};
+use crate::settled::Settled;
 use crate::tree::{Tree, TreeEntry};
 
 /// How many of a failed action's last lines a report holds.
@@ -36,6 +37,9 @@ pub(crate) fn target_report(
     finished: &Finished<'_>,
 ) -> TargetReport {
     let name = &planned.spec.name;
+    if let Some(settled) = &planned.settled {
+        return unchanged_report(pipeline, planned, workshop, finished, settled);
+    }
     let mut diagnostics: Vec<Diagnostic> = finished.record.diagnostics.clone();
     let mut actions = Vec::new();
     for index in finished.graph.actions_of(finished.index) {
@@ -114,6 +118,29 @@ pub(crate) fn target_report(
         diagnostics,
         artifacts,
     }
+}
+
+/// The report of a target whose outputs were to be put in place again, and nothing else.
+fn unchanged_report(
+    pipeline: &Pipeline,
+    planned: &PlannedTarget,
+    workshop: &Workshop,
+    finished: &Finished<'_>,
+    settled: &Settled,
+) -> TargetReport {
+    let mut report = settled.report.clone();
+    let problems = finished.record.diagnostics.iter().cloned();
+    report.diagnostics = problems.chain(report.diagnostics).collect();
+    report.status = status(pipeline, finished, &report.diagnostics);
+    report.failure_allowed = finished.failure_allowed;
+    report.duration_ms = milliseconds(finished.record.duration);
+    report.needs.clone_from(&planned.spec.needs);
+    report.reasons.clone_from(&finished.record.reasons);
+    if !report.status.is_success() {
+        report.outputs = workshop.outputs.of_earlier_builds(&planned.spec);
+        report.artifacts.clear();
+    }
+    report
 }
 
 fn status(

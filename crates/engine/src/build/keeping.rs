@@ -8,7 +8,7 @@ use super::Ran;
 use crate::config::{FailureStrategy, Pipeline};
 use crate::effects::proved;
 use crate::index::stamp::wait_for_the_next_tick;
-use crate::index::{self, Built, Earlier, Gathering};
+use crate::index::{self, Built, Earlier, Gathering, Unchanged};
 use crate::options::BuildOptions;
 use crate::records::Sort;
 use crate::schedule::{PlannedTarget, Workshop};
@@ -118,8 +118,7 @@ fn keep_index(
         return;
     }
     let built = built(workshop, targets, ran);
-    let settled = targets.iter().filter(|target| target.settled.is_some());
-    let settled: Vec<&str> = settled.map(|target| target.spec.name.as_str()).collect();
+    let unchanged = unchanged(targets, ran);
     let gathering = Gathering {
         project: &workshop.project,
         outputs: &workshop.outputs,
@@ -128,7 +127,7 @@ fn keep_index(
     let known = known
         .as_ref()
         .map(|(contents, verdicts)| (contents, *verdicts));
-    let mut contents = index::gather(&gathering, common, &built, known, &settled);
+    let mut contents = index::gather(&gathering, common, &built, known, &unchanged);
     let order: HashMap<&str, usize> = targets
         .iter()
         .enumerate()
@@ -163,6 +162,20 @@ fn built<'a>(workshop: &Workshop, targets: &'a [PlannedTarget], ran: &'a Ran) ->
         })
     });
     built.collect()
+}
+
+/// The targets that the earlier index spoke for, as far as their outputs are in place.
+fn unchanged<'a>(targets: &'a [PlannedTarget], ran: &Ran) -> Vec<Unchanged<'a>> {
+    let all = targets.iter().zip(&ran.reports);
+    let unchanged = all.filter_map(|(target, report)| {
+        let settled = target.settled.as_ref()?;
+        let restored = settled.lost.as_ref().map(|_| settled.place.in_place);
+        report.status.is_success().then_some(Unchanged {
+            spec: &target.spec,
+            restored,
+        })
+    });
+    unchanged.collect()
 }
 
 fn place(target: &PlannedTarget) -> index::Place<'_> {

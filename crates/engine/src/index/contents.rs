@@ -14,7 +14,7 @@ use crate::digest::digest_bytes;
 use crate::store::KeptTree;
 
 /// How a file begins, with the version of its form.
-const HEADER: &[u8] = b"synth-index-2\n";
+const HEADER: &[u8] = b"synth-index-3\n";
 
 /// The bytes of a SHA-256.
 const DIGEST_BYTES: usize = 32;
@@ -66,11 +66,20 @@ pub(crate) struct Entry<'a> {
     pub(crate) name: Cow<'a, str>,
     /// What it rests on, by index.
     pub(crate) facts: Vec<u32>,
+    /// What it has left, by index: its outputs as they were written.
+    pub(crate) left: Vec<u32>,
     /// The tree that it exports.
     pub(crate) exports: KeptTree,
-    /// Its report, as JSON, of a build in which it is up to date.
+    /// Its report, as JSON, of a build in which nothing of it was executed.
     #[serde(borrow)]
     pub(crate) report: Cow<'a, str>,
+}
+
+impl Entry<'_> {
+    /// What it rests on and what it has left.
+    fn all_facts(&self) -> impl Iterator<Item = &u32> {
+        self.facts.iter().chain(&self.left)
+    }
 }
 
 /// Checks that a file is whole; gives what [`parse`] takes.
@@ -91,7 +100,7 @@ pub(crate) fn parse(body: &[u8]) -> Option<Contents<'_>> {
     let count = u32::try_from(contents.facts.len()).ok()?;
     let mut entries = contents.entries.iter();
     let sound = contents.common <= contents.facts.len()
-        && entries.all(|entry| entry.facts.iter().all(|fact| *fact < count));
+        && entries.all(|entry| entry.all_facts().all(|fact| *fact < count));
     sound.then_some(contents)
 }
 
@@ -153,6 +162,7 @@ mod tests {
             entries: vec![Entry {
                 name: "t".into(),
                 facts: vec![0],
+                left: vec![0],
                 exports: KeptTree::Inline(vec![1, 2]),
                 report: "{}".into(),
             }],
@@ -176,10 +186,16 @@ mod tests {
             damaged[position] ^= 1;
             assert!(body(&damaged).is_none(), "{position}");
         }
-        let mut leading_nowhere = contents;
-        leading_nowhere.entries[0].facts = vec![1];
-        write(&path, &leading_nowhere).unwrap();
-        let bytes = fs::read(&path).unwrap();
-        assert_eq!(parse(body(&bytes).unwrap()), None);
+        for of_what_it_left in [false, true] {
+            let mut leading_nowhere = contents.clone();
+            let entry = &mut leading_nowhere.entries[0];
+            match of_what_it_left {
+                true => entry.left = vec![1],
+                false => entry.facts = vec![1],
+            }
+            write(&path, &leading_nowhere).unwrap();
+            let bytes = fs::read(&path).unwrap();
+            assert_eq!(parse(body(&bytes).unwrap()), None);
+        }
     }
 }

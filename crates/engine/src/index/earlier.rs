@@ -243,6 +243,16 @@ pub(crate) fn forget(root: &Path) -> io::Result<()> {
 impl contents::Entry<'_> {
     /// Its report in a build that has nothing to do for it.
     pub(crate) fn report(&self) -> Option<TargetReport> {
+        let mut report = self.report_of_cached()?;
+        for action in &mut report.actions {
+            action.after.clear();
+            action.executed_ms = None;
+        }
+        Some(report)
+    }
+
+    /// Its report in a build that has only its outputs to put in place.
+    pub(crate) fn report_of_cached(&self) -> Option<TargetReport> {
         let report: TargetReport = serde_json::from_str(&self.report).ok()?;
         (report.status == TargetStatus::UpToDate).then_some(report)
     }

@@ -76,7 +76,16 @@ pub(crate) enum Verdict {
     Same,
     /// The content is the same, and the stamp another.
     Touched(Stamp),
+    /// There was something, and now there is nothing.
+    Gone,
     Changed,
+}
+
+impl Verdict {
+    /// Whether what was seen is still so.
+    pub(crate) fn holds(self) -> bool {
+        matches!(self, Self::Same | Self::Touched(_))
+    }
 }
 
 /// The directory that relative paths are looked up from.
@@ -135,9 +144,17 @@ impl Fact<'_> {
                 }
                 _ => Verdict::Changed,
             },
-            Seen::Stamped(stamp) => same(matches!(now(false), Ok(Some((now, _))) if now == *stamp)),
+            Seen::Stamped(stamp) => match now(false) {
+                Ok(Some((now, _))) => same(now == *stamp),
+                Ok(None) => Verdict::Gone,
+                Err(_) => Verdict::Changed,
+            },
             Seen::Listed(stamp) => same(matches!(now(true), Ok(Some((now, _))) if now == *stamp)),
-            Seen::Kind(kind) => same(now(false).is_ok_and(|now| *kind == kind_of(now))),
+            Seen::Kind(kind) => match now(false).map(kind_of) {
+                Ok(now) if now == *kind => Verdict::Same,
+                Ok(Kind::Nothing) => Verdict::Gone,
+                _ => Verdict::Changed,
+            },
             Seen::Link(to) => {
                 let now = fs::read_link(root.join(path));
                 same(now.is_ok_and(|now| now.as_os_str() == to.as_ref()))

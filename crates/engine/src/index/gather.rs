@@ -2,6 +2,7 @@
 //! its actions and its outputs rest on.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -33,6 +34,13 @@ pub(crate) struct Built<'a> {
     pub(crate) report: &'a TargetReport,
 }
 
+/// A target that the earlier index spoke for.
+pub(crate) struct Unchanged<'a> {
+    pub(crate) spec: &'a TargetSpec,
+    /// Whether its outputs had to be put in place again, and if so, whether among its sources.
+    pub(crate) restored: Option<bool>,
+}
+
 /// Facts, each once.
 #[derive(Default)]
 struct FactTable<'a>(IndexSet<Fact<'a>>);
@@ -44,6 +52,8 @@ impl<'a> FactTable<'a> {
     }
 }
 
+type Facts = Vec<Fact<'static>>;
+
 /// What all targets of a build share.
 pub(crate) struct Gathering<'a> {
     pub(crate) project: &'a Project,
@@ -51,14 +61,13 @@ pub(crate) struct Gathering<'a> {
 }
 
 /// Puts an index together, a tick after the last of the build was written: entries for `built`, and
-/// those of `settled`, the targets that the earlier index spoke for. `common` is what concerns every
-/// target.
+/// those of `unchanged` targets. `common` is what concerns every target.
 pub(crate) fn gather<'a>(
     gathering: &Gathering<'_>,
     common: Vec<Fact<'static>>,
     built: &[Built<'_>],
     earlier: Option<(&'a Contents<'a>, &[Verdict])>,
-    settled: &[&str],
+    unchanged: &[Unchanged<'_>],
 ) -> Contents<'a> {
     let mut table = FactTable::default();
     for fact in common {
@@ -67,19 +76,44 @@ pub(crate) fn gather<'a>(
     let common = table.0.len();
     let mut entries = Vec::new();
     if let Some((contents, verdicts)) = earlier {
-        let settled: std::collections::HashSet<&str> = settled.iter().copied().collect();
+        let unchanged: HashMap<&str, &Unchanged<'_>> = unchanged
+            .iter()
+            .map(|unchanged| (unchanged.spec.name.as_str(), unchanged))
+            .collect();
+        let known = Known {
+            contents,
+            verdicts,
+            root: gathering.project.root(),
+        };
         let kept = contents.entries.iter();
-        let kept = kept.filter(|entry| settled.contains(entry.name.as_ref()));
-        let root = gathering.project.root();
-        entries.extend(kept.map(|entry| carried_over(entry, contents, verdicts, root, &mut table)));
+        entries.extend(kept.filter_map(|entry| {
+            let unchanged = unchanged.get(entry.name.as_ref())?;
+            let (facts, left) = match unchanged.restored {
+                None => (
+                    known.carried_over(&entry.facts, &mut table),
+                    known.carried_over(&entry.left, &mut table),
+                ),
+                Some(in_place) => {
+                    let left = gathering.left(unchanged.spec, in_place)?;
+                    known.restored(entry, left, &mut table)?
+                }
+            };
+            Some(Entry {
+                facts,
+                left,
+                name: Cow::Borrowed(&entry.name),
+                exports: entry.exports.clone(),
+                report: Cow::Borrowed(&entry.report),
+            })
+        }));
     }
     let found: Vec<_> = built
         .par_iter()
         .map(|built| Some((built, gathering.facts(built)?)))
         .collect();
-    for (built, facts) in found.into_iter().flatten() {
-        let facts = facts.into_iter().map(|fact| table.add(fact)).collect();
-        entries.extend(entry(built, facts));
+    for (built, (facts, left)) in found.into_iter().flatten() {
+        let mut all = |facts: Vec<_>| facts.into_iter().map(|fact| table.add(fact)).collect();
+        entries.extend(entry(built, all(facts), all(left)));
     }
     Contents {
         facts: table.0.into_iter().collect(),
@@ -89,26 +123,52 @@ pub(crate) fn gather<'a>(
     }
 }
 
-fn carried_over<'a>(
-    entry: &'a Entry<'a>,
+/// Facts by index.
+type Indices = Vec<u32>;
+
+/// What is known of an earlier build.
+struct Known<'a, 'v> {
     contents: &'a Contents<'a>,
-    verdicts: &[Verdict],
-    root: &Path,
-    table: &mut FactTable<'a>,
-) -> Entry<'a> {
-    let index = |index: &u32| usize::try_from(*index).unwrap_or(usize::MAX);
-    let facts = entry.facts.iter().map(index).filter_map(|index| {
-        let mut fact = contents.facts.get(index)?.clone();
-        if let Some(Verdict::Touched(now)) = verdicts.get(index) {
-            touched(&mut fact, *now, root);
+    verdicts: &'v [Verdict],
+    root: &'v Path,
+}
+
+impl<'a> Known<'a, '_> {
+    /// Facts, by index, that are still as they were.
+    fn carried_over(&self, facts: &[u32], table: &mut FactTable<'a>) -> Vec<u32> {
+        let index = |index: &u32| usize::try_from(*index).unwrap_or(usize::MAX);
+        let facts = facts.iter().map(index).filter_map(|index| {
+            let mut fact = self.contents.facts.get(index)?.clone();
+            if let Some(Verdict::Touched(now)) = self.verdicts.get(index) {
+                touched(&mut fact, *now, self.root);
+            }
+            Some(table.add(fact))
+        });
+        facts.collect()
+    }
+
+    /// Those of a target whose outputs have been put in place again: what it rests on, where that is
+    /// an output of its own as it is now, and what it has left; none when it has left something else
+    /// than before.
+    fn restored(
+        &self,
+        entry: &Entry<'_>,
+        left: Facts,
+        table: &mut FactTable<'a>,
+    ) -> Option<(Indices, Indices)> {
+        let now: BTreeMap<String, u32> = left
+            .into_iter()
+            .map(|fact| (fact.path.to_string(), table.add(fact)))
+            .collect();
+        let mut facts = Vec::new();
+        for index in &entry.facts {
+            let fact = self.contents.facts.get(usize::try_from(*index).ok()?)?;
+            match now.get(fact.path.as_ref()) {
+                Some(now) if matches!(fact.seen, Seen::Stamped(_)) => facts.push(*now),
+                _ => facts.extend(self.carried_over(&[*index], table)),
+            }
         }
-        Some(table.add(fact))
-    });
-    Entry {
-        facts: facts.collect(),
-        name: Cow::Borrowed(&entry.name),
-        exports: entry.exports.clone(),
-        report: Cow::Borrowed(&entry.report),
+        Some((facts, now.into_values().collect()))
     }
 }
 
@@ -130,7 +190,7 @@ fn touched(fact: &mut Fact<'_>, now: Stamp, root: &Path) {
     }
 }
 
-fn entry(built: &Built<'_>, facts: Vec<u32>) -> Option<Entry<'static>> {
+fn entry(built: &Built<'_>, facts: Vec<u32>, left: Vec<u32>) -> Option<Entry<'static>> {
     let mut report = built.report.clone();
     report.status = TargetStatus::UpToDate;
     report.duration_ms = 0;
@@ -138,11 +198,9 @@ fn entry(built: &Built<'_>, facts: Vec<u32>) -> Option<Entry<'static>> {
     report.needs.clear();
     for action in &mut report.actions {
         action.reasons.clear();
-        action.after.clear();
         action.status = ActionStatus::Cached;
         action.waited = false;
         action.started_us = None;
-        action.executed_ms = None;
         action.attempts = None;
         action.flaky = false;
         action.retries.clear();
@@ -156,14 +214,15 @@ fn entry(built: &Built<'_>, facts: Vec<u32>) -> Option<Entry<'static>> {
     Some(Entry {
         name: built.spec.name.clone().into(),
         facts,
+        left,
         exports: built.exports.clone(),
         report: serde_json::to_string(&report).ok()?.into(),
     })
 }
 
 impl Gathering<'_> {
-    /// All that a target rests on; none when something of it can't be watched.
-    fn facts(&self, built: &Built<'_>) -> Option<Vec<Fact<'static>>> {
+    /// All that a target rests on, and what it has left; none when something of it can't be watched.
+    fn facts(&self, built: &Built<'_>) -> Option<(Facts, Facts)> {
         let mut facts = Vec::new();
         for answered in built.dialogue?.answers() {
             self.of_question(answered, &mut facts)?;
@@ -183,13 +242,14 @@ impl Gathering<'_> {
                 }
             }
         }
-        let left = self.outputs.left(built.spec, built.plan.in_place)?;
-        facts.extend(
-            left.into_iter()
-                .map(|(path, seen)| self.fact(&path, seen))
-                .collect::<Option<Vec<_>>>()?,
-        );
-        Some(facts)
+        let left = self.left(built.spec, built.plan.in_place)?;
+        Some((facts, left))
+    }
+
+    /// What a target has left.
+    fn left(&self, target: &TargetSpec, in_place: bool) -> Option<Facts> {
+        let left = self.outputs.left(target, in_place)?.into_iter();
+        left.map(|(path, seen)| self.fact(&path, seen)).collect()
     }
 
     /// A fact of a path: none when it can't be written down.

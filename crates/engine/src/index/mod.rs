@@ -12,5 +12,5 @@ mod watched;
 pub(crate) use contents::{Contents, Entry, Place};
 pub use earlier::{BuildRequest, Earlier};
 pub(crate) use earlier::{digests, forget};
-pub(crate) use gather::{Built, Gathering, gather};
+pub(crate) use gather::{Built, Gathering, Unchanged, gather};
 pub use watched::Watched;

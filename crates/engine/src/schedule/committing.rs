@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use synth_core::Diagnostic;
+
 use crate::action_graph::{ActionState, TargetState};
 use crate::commit::{Commit, CommitError, Exports};
 use crate::config::FailureStrategy;
@@ -40,13 +42,15 @@ impl Schedule<'_> {
                 Some(Exports {
                     target: planned.spec.clone(),
                     tree: self.records[*index].tree.clone()?,
-                    in_place: planned.plan.in_place,
+                    in_place: planned.is_in_place(),
                 })
             })
             .collect();
         let workshop = Arc::clone(&self.workshop);
         let rolls_back = self.rolls_back();
-        let keys: Vec<TargetKeys> = indices.iter().map(|index| self.keys(*index)).collect();
+        let looked_at = indices.iter();
+        let looked_at = looked_at.filter(|index| self.targets[**index].settled.is_none());
+        let keys: Vec<TargetKeys> = looked_at.map(|index| self.keys(*index)).collect();
         // It counts as one that runs, so that one at a time is one at a time.
         self.commits += 1;
         self.running.spawn_blocking(move || {
@@ -100,21 +104,30 @@ impl Schedule<'_> {
         match result {
             Ok(written) => {
                 for (index, commit) in indices.iter().zip(written) {
-                    self.records[*index].committed = true;
-                    self.records[*index].written = commit.written;
-                    self.records[*index].reasons = commit.reasons;
-                    self.graph.target_transition(*index, TargetState::Done);
-                    self.report_target(*index);
+                    self.committed(*index, commit);
                 }
             }
             Err(CommitError { index, problem }) => {
                 if let Some(index) = indices.get(index) {
-                    self.target_failed(*index, problem);
-                    // Where outputs are put in place together, those that need it are built already.
-                    self.graph.withdraw(*index);
+                    self.not_committed(*index, problem);
                 }
             }
         }
+    }
+
+    pub(super) fn committed(&mut self, index: usize, commit: Commit) {
+        let record = &mut self.records[index];
+        record.committed = true;
+        record.written = commit.written;
+        record.reasons = commit.reasons;
+        self.graph.target_transition(index, TargetState::Done);
+        self.report_target(index);
+    }
+
+    pub(super) fn not_committed(&mut self, index: usize, problem: Diagnostic) {
+        self.target_failed(index, problem);
+        // Where outputs are put in place together, those that need it are built already.
+        self.graph.withdraw(index);
     }
 }
 

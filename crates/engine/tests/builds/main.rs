@@ -16,6 +16,7 @@ mod index;
 mod outputs;
 mod plan_cache;
 mod processes;
+mod restoring;
 mod scheduling;
 mod sharing;
 mod workspace;

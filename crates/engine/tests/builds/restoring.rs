@@ -1,0 +1,153 @@
+//! Outputs that are gone are put in place again from what the index and the store know, and the
+//! report says what it says where there is no index.
+
+use std::fs;
+
+use synth_engine::TargetStatus::{Built, Cached, UpToDate};
+use synth_engine::{BuildOptions, BuildReport, TargetReport};
+
+use crate::workspace::{Workspace, pipeline, statuses};
+
+/// Records of plans.
+const PLAN: i32 = 1;
+
+fn workspace(strategy: &str) -> Workspace {
+    let head = format!("failure_strategy = \"{strategy}\"");
+    let targets = [
+        "a | | cat src/input.txt > out/a.txt; echo said",
+        "b | a | cat \"$SYNTH_OUT_A/a.txt\" > out/b.txt",
+    ];
+    let beside = "[targets.gen]\ntype = \"script\"\nsource_path = \"gen\"\nneeds = [\"a\"]\n\
+                  outputs = [\"made/*.txt\"]\n\
+                  script = 'cd gen && mkdir -p made && tee made/1.txt < word.txt > made/2.txt'\n";
+    let workspace = Workspace::new(&(pipeline(&head, &targets) + beside));
+    workspace.write("project/gen/word.txt", "word");
+    workspace
+}
+
+const OUTPUTS: [&str; 4] = [
+    "dist/a/a.txt",
+    "dist/b/b.txt",
+    "gen/made/1.txt",
+    "gen/made/2.txt",
+];
+
+/// A target's report without what differs between two builds that do the same.
+fn comparable(report: &TargetReport) -> serde_json::Value {
+    let mut value = serde_json::to_value(report).unwrap();
+    clear(&mut value);
+    value
+}
+
+fn clear(value: &mut serde_json::Value) {
+    const DIFFERENT: [&str; 2] = ["duration_ms", "started_us"];
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.retain(|name, _| !DIFFERENT.contains(&name.as_str()));
+            fields.values_mut().for_each(clear);
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(clear),
+        _ => {}
+    }
+}
+
+fn lose(workspace: &Workspace, paths: &[&str]) {
+    for path in paths {
+        let path = workspace.project().join(path);
+        match path.is_dir() {
+            true => fs::remove_dir_all(path).unwrap(),
+            false => fs::remove_file(path).unwrap(),
+        }
+    }
+}
+
+/// Builds with the records of the plans of `a` and `b` spoilt, which are made anew where they are
+/// asked for.
+fn build_without_plans(workspace: &Workspace, name: &str) -> BuildReport {
+    let plans = workspace.records(PLAN).into_iter();
+    let of_both = |name: &str| ["a", "b"].contains(&name.split(' ').next().unwrap());
+    let plans: Vec<_> = plans.filter(|(name, _)| of_both(name)).collect();
+    assert_eq!(plans.len(), 2, "{name}");
+    for (plan, _) in &plans {
+        workspace.set_record(PLAN, plan, b"nonsense");
+    }
+    let report = workspace.build();
+    for (plan, before) in plans {
+        let mut now = workspace.records(PLAN).into_iter();
+        let now = now.find(|(name, _)| *name == plan).unwrap().1;
+        assert_eq!(now, b"nonsense", "{name}: `{plan}` was planned");
+        workspace.set_record(PLAN, &plan, &before);
+    }
+    report
+}
+
+#[test]
+fn who_has_only_lost_its_outputs_is_not_planned_and_the_report_is_the_same() {
+    let losses: [&[&str]; 5] = [
+        &["dist/a/a.txt"],
+        &["dist/b"],
+        &["dist"],
+        &["gen/made/2.txt"],
+        &["dist/a", "gen/made"],
+    ];
+    for strategy in ["stop_all", "continue", "rollback"] {
+        for lost in losses {
+            let name = format!("{strategy}, {lost:?}");
+            let workspace = workspace(strategy);
+            workspace.build();
+            let outputs = || OUTPUTS.map(|path| workspace.read(path));
+            let before = outputs();
+            lose(&workspace, lost);
+            let quick = build_without_plans(&workspace, &name);
+            assert_eq!(outputs(), before, "{name}");
+            assert!(workspace.is_known_to_be_up_to_date(), "{name}");
+            lose(&workspace, lost);
+            fs::remove_dir_all(workspace.project().join(".synth/index")).unwrap();
+            let slow = workspace.build();
+            assert_eq!(outputs(), before, "{name}");
+            assert_eq!(statuses(&quick), statuses(&slow), "{name}");
+            let both = quick.targets.iter().zip(&slow.targets);
+            let both: Vec<_> = both.filter(|(quick, _)| quick.status == Cached).collect();
+            assert!(!both.is_empty(), "{name}");
+            for (quick, slow) in both {
+                assert_eq!(comparable(quick), comparable(slow), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_needs_a_target_that_has_lost_its_outputs_is_built_from_the_store() {
+    for strategy in ["stop_all", "rollback"] {
+        let workspace = workspace(strategy);
+        workspace.build();
+        lose(&workspace, &["dist/a"]);
+        let config = fs::read_to_string(workspace.project().join("synth.toml")).unwrap();
+        let config = config.replace("> out/b.txt", "> out/b.txt; echo more >> out/b.txt");
+        // Of another configuration, everything is looked at.
+        workspace.write("project/synth.toml", &config);
+        assert_eq!(statuses(&workspace.build())[1], ("b", Built));
+        lose(&workspace, &["dist/a"]);
+        workspace.write("project/gen/word.txt", "words");
+        assert_eq!(
+            statuses(&workspace.build()),
+            [("a", Cached), ("b", UpToDate), ("gen", Built)]
+        );
+        assert_eq!(workspace.read("dist/a/a.txt").as_deref(), Some("one"));
+        assert_eq!(workspace.read("gen/made/1.txt").as_deref(), Some("words"));
+    }
+}
+
+#[test]
+fn what_synth_did_not_write_is_not_replaced() {
+    let workspace = workspace("continue");
+    workspace.build();
+    workspace.write("project/dist/a/mine.txt", "mine");
+    let problems = workspace.try_build(BuildOptions::default()).unwrap_err();
+    assert_eq!(problems[0].code, "output.not_ours");
+    assert_eq!(
+        workspace.read("dist/a/mine.txt").as_deref(),
+        Some("mine"),
+        "it is still there"
+    );
+}
