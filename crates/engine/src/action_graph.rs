@@ -203,6 +203,15 @@ impl ActionGraph {
         &self.targets[target].needs
     }
 
+    pub(crate) fn dependents_of(&self, target: usize) -> &[usize] {
+        &self.targets[target].dependents
+    }
+
+    /// Whether all that a target needs is done.
+    pub(crate) fn has_what_it_needs(&self, target: usize) -> bool {
+        self.targets[target].waits_for == 0
+    }
+
     /// Takes note of how long actions are going to take, in milliseconds: what lies on the longest
     /// way to the end starts first.
     pub(crate) fn expect(&mut self, duration: impl Fn(&Node) -> u64) {

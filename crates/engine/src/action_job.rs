@@ -15,7 +15,7 @@ use crate::action_graph::ActionState;
 use crate::config::SandboxMode;
 use crate::event::Event;
 use crate::executor::kept::Keep;
-use crate::executor::{Ended, Execution, Meter, Stop};
+use crate::executor::{Ended, Execution, Meter, Stop, blocking};
 use crate::explain::{KeyBytes, TargetKeys};
 use crate::failure::{self, Failure, Policy};
 use crate::inputs::{Available, input_tree};
@@ -41,6 +41,8 @@ pub(crate) struct ActionJob {
     /// What the pipeline and the target say of retries.
     pub(crate) retry: RetrySettings,
     pub(crate) stop: CancellationToken,
+    /// Called when its process has succeeded.
+    pub(crate) ran: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl ActionJob {
@@ -69,7 +71,7 @@ impl ActionJob {
 
     /// Executes it once more and compares; none when it left the same.
     async fn verify(&self, record: &mut ActionRecord) -> Option<ActionState> {
-        let inputs = match self.lay_out().await {
+        let inputs = match self.lay_out() {
             Ok(inputs) => inputs,
             Err(problem) => {
                 record.diagnostics.push(problem);
@@ -89,27 +91,17 @@ impl ActionJob {
             }
             Ended::Succeeded(second) => {
                 let first = record.result.clone()?;
-                let (workshop, action) = (Arc::clone(&self.workshop), self.action.clone());
-                let report = self.log("diffoscope.txt");
-                let compared = tokio::task::spawn_blocking(move || {
-                    let store = &workshop.store;
-                    reproducible::compare(&action, &first.outputs, &second.outputs, store, &report)
-                });
-                let problem = compared.await.ok().flatten()?;
+                let (store, report) = (&self.workshop.store, self.log("diffoscope.txt"));
+                let (first, second) = (&first.outputs, &second.outputs);
+                let problem = reproducible::compare(&self.action, first, second, store, &report)?;
                 record.diagnostics.push(problem);
                 Some(ActionState::Failed)
             }
         }
     }
 
-    async fn lay_out(&self) -> Result<Tree, Diagnostic> {
-        let workshop = Arc::clone(&self.workshop);
-        let (action, available) = (self.action.clone(), self.available.clone());
-        let laid_out =
-            tokio::task::spawn_blocking(move || input_tree(&action, &workshop.project, &available));
-        laid_out
-            .await
-            .unwrap_or_else(|error| Err(broke_off(&error)))
+    fn lay_out(&self) -> Result<Tree, Diagnostic> {
+        blocking(|| input_tree(&self.action, &self.workshop.project, &self.available))
     }
 
     /// The file with what an execution prints.
@@ -119,7 +111,7 @@ impl ActionJob {
     }
 
     async fn bring_about(&self, record: &mut ActionRecord) -> ActionState {
-        let inputs = match self.look_up(record).await {
+        let inputs = match self.look_up(record) {
             Ok(Some(inputs)) => inputs,
             Ok(None) => return ActionState::Cached,
             Err(problem) => {
@@ -163,7 +155,7 @@ impl ActionJob {
             record.attempts += 1;
             record.usage = meter.usage();
             let (diagnostics, exit_code) = match ended {
-                Ended::Succeeded(result) => return self.keep(result, record).await,
+                Ended::Succeeded(result) => return self.keep(result, record),
                 Ended::Cancelled => return ActionState::Cancelled,
                 Ended::Failed {
                     diagnostics,
@@ -260,27 +252,23 @@ impl ActionJob {
     }
 
     /// Lays out the inputs; none when the result is known already, and then it is recorded.
-    async fn look_up(&self, record: &mut ActionRecord) -> Result<Option<Tree>, Diagnostic> {
-        let workshop = Arc::clone(&self.workshop);
-        let (action, available) = (self.action.clone(), self.available.clone());
-        let (kind, target) = (Arc::clone(&self.kind), self.target.clone());
-        let looked_up = tokio::task::spawn_blocking(move || {
-            let inputs = input_tree(&action, &workshop.project, &available)?;
+    fn look_up(&self, record: &mut ActionRecord) -> Result<Option<Tree>, Diagnostic> {
+        let (workshop, action, target) = (&self.workshop, &self.action, &self.target);
+        let looked_up = blocking(|| {
+            let inputs = input_tree(action, &workshop.project, &self.available)?;
             let forced = |key: &Key| {
-                workshop.force.contains(&target) && !workshop.executed.has(&key.digest())
+                workshop.force.contains(target) && !workshop.executed.has(&key.digest())
             };
-            let wanted = workshop.use_cache;
-            let (key, known) = look_up(&workshop, &action, &inputs, kind.description(), wanted)?;
+            let (kind, wanted) = (self.kind.description(), workshop.use_cache);
+            let (key, known) = look_up(workshop, action, &inputs, kind, wanted)?;
             let known = known.filter(|_| !forced(&key));
             let digest = key.digest();
-            let before = TargetKeys::read(workshop.state.records(), &target);
-            let reasons = before.differences(&action, &key);
+            let before = TargetKeys::read(workshop.state.records(), target);
+            let reasons = before.differences(action, &key);
             let key = KeyBytes::of(&key);
             Ok((inputs, digest, known, key, reasons))
         });
-        let (inputs, digest, known, key, reasons) = looked_up
-            .await
-            .unwrap_or_else(|error| Err(broke_off(&error)))?;
+        let (inputs, digest, known, key, reasons) = looked_up?;
         record.digest = Some(digest);
         record.key = Some(key);
         record.reasons = reasons;
@@ -318,10 +306,8 @@ impl ActionJob {
             // A store that can't be written says so when something is to be kept in it.
             Err(_) => return Turn::Mine(None),
         };
-        let (store, outputs) = (workshop.store.clone(), self.action.outputs.clone());
-        let known = tokio::task::spawn_blocking(move || store.get_action(&digest, &outputs));
-        match known.await {
-            Ok(Ok(Some(result))) => {
+        match workshop.store.get_action(&digest, &self.action.outputs) {
+            Ok(Some(result)) => {
                 is_known(result, record);
                 record.waited = waited;
                 Turn::Over(ActionState::Cached)
@@ -368,6 +354,7 @@ impl ActionJob {
             sandbox: Arc::clone(&self.workshop.sandbox),
             progress: Arc::new(progress),
             meter: Arc::clone(&meter),
+            ran: Arc::clone(&self.ran),
             jobserver: self.jobserver.clone(),
             keep: self.workshop.kept.as_ref().map(|kept| {
                 Keep::new(
@@ -382,7 +369,7 @@ impl ActionJob {
         (ended, meter)
     }
 
-    async fn keep(&self, result: CachedAction, record: &mut ActionRecord) -> ActionState {
+    fn keep(&self, result: CachedAction, record: &mut ActionRecord) -> ActionState {
         record
             .diagnostics
             .extend(result.outcome.diagnostics.clone());
@@ -394,10 +381,8 @@ impl ActionJob {
         if !self.workshop.use_cache {
             return ActionState::Executed;
         }
-        let (store, outputs) = (self.workshop.store.clone(), self.action.outputs.clone());
-        let kept =
-            tokio::task::spawn_blocking(move || store.put_action(&digest, &outputs, &result));
-        if let Ok(Err(error)) = kept.await {
+        let store = &self.workshop.store;
+        if let Err(error) = store.put_action(&digest, &self.action.outputs, &result) {
             record.diagnostics.push(
                 Diagnostic::warning("store.write", "a result can't be kept for the next build")
                     .concerning(synth_core::Concern::State)
@@ -420,12 +405,6 @@ fn is_known(result: CachedAction, record: &mut ActionRecord) {
     let said = &result.outcome.diagnostics;
     record.diagnostics.extend(said.clone());
     record.result = Some(result);
-}
-
-fn broke_off(error: &tokio::task::JoinError) -> Diagnostic {
-    Diagnostic::error("internal", "synth itself failed")
-        .concerning(synth_core::Concern::Internal)
-        .caused_by(error)
 }
 
 /// An action's id as part of a file name.

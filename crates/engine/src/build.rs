@@ -15,7 +15,6 @@ use crate::Registry;
 use crate::action_graph::ActionGraph;
 use crate::commit::{Declaration, OutputPlace, Outputs};
 use crate::config::{FailureStrategy, Pipeline};
-use crate::effects::proved;
 use crate::event::{Event, Observer};
 use crate::executor::LocalExecutor;
 use crate::executor::kept::Kept;
@@ -29,7 +28,7 @@ use crate::repair::{Executed, Repairs};
 use crate::report::{BuildReport, OutputsState, REPORT_VERSION, TargetReport};
 use crate::sandbox::Sandbox;
 use crate::schedule::{Finished, PlannedTarget, Schedule, Workshop};
-use crate::settled::Settlement;
+use crate::settled::{Proofs, Settlement};
 use crate::state::{State, WorkspaceLock};
 use crate::store::{self, Store};
 use crate::target_report::{milliseconds, target_report};
@@ -251,13 +250,13 @@ async fn pass(
     // What is to be verified, or executed again, is to be looked at.
     let looks = !options.use_cache || options.verify_reproducible || !options.force.is_empty();
     let known = known.filter(|_| !looks);
-    // What is to be published was proven, or it is looked at.
-    let is_proven = |target: &TargetSpec| {
-        options.transaction.is_none() || proved::find(workshop.state.records(), target).is_some()
+    let proofs = Proofs {
+        store: &workshop.store,
+        records: workshop.state.records(),
+        are_published: options.transaction.is_some(),
     };
     let mut settled = known.as_ref().map_or_else(Settlement::default, |known| {
-        let known = (&known.0, known.1);
-        Settlement::of(pipeline, &target_graph, known, &workshop.store, &is_proven)
+        Settlement::of(pipeline, &target_graph, *known, &proofs)
     });
     let remember = |settled: &Settlement| {
         if let Some((contents, _)) = &known {
@@ -268,6 +267,9 @@ async fn pass(
         }
     };
     remember(&settled);
+    if known.is_some() && !settled.open(pipeline).is_empty() {
+        workshop.sandbox.expect_use();
+    }
     let cache = Arc::new(PlanCache::new(workshop.state.clone(), options.use_cache));
     let mut answers = ask(pipeline, registry, workshop, &cache, &settled).await?;
     if settled.is_upset_by(pipeline, &answers) {
@@ -463,7 +465,7 @@ async fn run(
 ) -> Ran {
     let settled = |target: &PlannedTarget| {
         let settled = target.settled.as_ref()?;
-        settled.lost.is_none().then(|| settled.report.clone())
+        settled.missing.is_none().then(|| settled.report.clone())
     };
     let mut reports: Vec<Option<TargetReport>> = targets.iter().map(settled).collect();
     let shop = Arc::clone(&workshop);

@@ -2,6 +2,7 @@
 //! and answers each that ends. Knows no processes and writes no reports.
 
 mod committing;
+mod own_work;
 mod restoring;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -11,6 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use synth_core::{Diagnostic, Digest, Jobserver, Plan, TargetSpec};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -191,8 +194,12 @@ pub(crate) struct Schedule<'a> {
     running: JoinSet<Done>,
     /// How many of them put outputs in place.
     commits: usize,
-    /// What is still to be put in place again, of targets that need not be looked at.
-    lost: VecDeque<usize>,
+    /// The actions among them whose processes are over: what is left is synth's own work.
+    ran: BTreeSet<ActionIndex>,
+    /// Tells of them.
+    rans: (UnboundedSender<ActionIndex>, UnboundedReceiver<ActionIndex>),
+    /// Targets whose outputs can be put in place again, all that they need being done.
+    restorable: VecDeque<usize>,
     finished: BTreeSet<usize>,
     on_target: &'a mut dyn FnMut(&Finished<'_>),
 }
@@ -233,7 +240,9 @@ impl<'a> Schedule<'a> {
             workshop,
             running: JoinSet::new(),
             commits: 0,
-            lost: VecDeque::new(),
+            ran: BTreeSet::new(),
+            rans: mpsc::unbounded_channel(),
+            restorable: VecDeque::new(),
             finished: BTreeSet::new(),
             on_target,
         }
@@ -269,7 +278,7 @@ impl<'a> Schedule<'a> {
             let Some(settled) = &planned.settled else {
                 continue;
             };
-            match &settled.lost {
+            match &settled.missing {
                 Some(tree) => self.records[index].tree = Some(tree.clone()),
                 None => {
                     self.graph.target_transition(index, TargetState::Done);
@@ -279,13 +288,22 @@ impl<'a> Schedule<'a> {
             }
         }
         self.graph.prove_empty_targets();
-        self.restore_what_is_lost();
+        self.begin_to_restore();
         self.settle_targets();
         let mut gate = self.gate();
         loop {
             self.start_ready(&mut gate);
+            self.restore();
             let done = tokio::select! {
                 done = self.running.join_next() => done,
+                Some(index) = self.rans.1.recv() => {
+                    // Unless it was quicker than the word of it.
+                    if self.graph.node(index).state == ActionState::Running {
+                        gate.end(index);
+                        self.ran.insert(index);
+                    }
+                    continue;
+                }
                 () = gate.opened(), if gate.is_closed() => continue,
             };
             let Some(done) = done else {
@@ -293,7 +311,9 @@ impl<'a> Schedule<'a> {
             };
             match done {
                 Ok(Done::Action(index, record, state)) => {
-                    gate.end(index);
+                    if !self.ran.remove(&index) {
+                        gate.end(index);
+                    }
                     self.action_done(index, *record, state);
                 }
                 Ok(Done::Commit(targets, result)) => self.commit_done(&targets, *result),
@@ -318,7 +338,7 @@ impl<'a> Schedule<'a> {
     }
 
     fn start_ready(&mut self, gate: &mut Gate) {
-        gate.set_commits(self.commits);
+        gate.set_commits(self.own_work());
         while !self.stop.is_cancelled() {
             let Some(index) = gate.next(&self.graph, |index| self.need(index)) else {
                 return;
@@ -371,9 +391,12 @@ impl<'a> Schedule<'a> {
             jobserver,
             retry: self.pipeline.retry_of(&planned.spec),
             stop: self.stop.clone(),
+            ran: self.tell_when_ran(index),
         };
-        self.running.spawn(async move {
-            let (record, state) = job.run().await;
+        // On a thread of its own, where it may block.
+        let runtime = Handle::current();
+        self.running.spawn_blocking(move || {
+            let (record, state) = runtime.block_on(job.run());
             Done::Action(index, Box::new(record), state)
         });
     }

@@ -2,6 +2,7 @@
 //! an earlier build left them as they should be. Where only their outputs have, these are put in place
 //! again from the store.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rayon::prelude::*;
@@ -9,10 +10,12 @@ use synth_core::TargetSpec;
 
 use crate::commit::OutputPlace;
 use crate::config::Pipeline;
+use crate::effects::proved::{self, Proved};
 use crate::graph::TargetGraph;
 use crate::index::fact::{Fact, Kind, Seen, Verdict};
 use crate::index::{Contents, Entry, Place};
 use crate::plans::Answer;
+use crate::records::Records;
 use crate::report::TargetReport;
 use crate::store::{KeptTree, Store};
 use crate::tree::Tree;
@@ -22,7 +25,7 @@ use crate::tree::Tree;
 pub(crate) struct Settled {
     name: String,
     /// What is to be put in place again: its outputs are not as that build left them.
-    pub(crate) lost: Option<Tree>,
+    pub(crate) missing: Option<Tree>,
     /// What is said of it when its outputs are there.
     pub(crate) report: TargetReport,
     /// The tree that it exports.
@@ -39,6 +42,61 @@ pub(crate) struct Settlement {
     places: HashMap<String, OutputPlace>,
 }
 
+/// What was proven of targets, and where it is kept.
+pub(crate) struct Proofs<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) records: &'a Records,
+    /// Whether all that is built is to be published.
+    pub(crate) are_published: bool,
+}
+
+/// A target that is settled if what it needs is.
+struct Alone {
+    settled: Settled,
+    /// What was proven of it, as far as that has been asked.
+    proof: Option<Proved>,
+}
+
+impl Alone {
+    fn new(settled: Settled, target: &TargetSpec, proofs: &Proofs<'_>) -> Self {
+        let is_asked = proofs.are_published || settled.missing.is_some();
+        let find = || proved::find(proofs.records, target);
+        Self {
+            proof: is_asked.then(find).flatten(),
+            settled,
+        }
+    }
+
+    /// Whether what was proven of it last is what the index knows: what is to be published was proven,
+    /// and so was what is put in place again, and what rests on that. Another build of it, or of what
+    /// it needs, may have proven something else since, in another environment for example.
+    fn is_proven(&self, needs: &[&Settled], target: &TargetSpec, proofs: &Proofs<'_>) -> bool {
+        let restores = |settled: &Settled| settled.missing.is_some();
+        if !restores(&self.settled) && !needs.iter().any(|needed| restores(needed)) {
+            return !proofs.are_published || self.proof.is_some();
+        }
+        let found = || proved::find(proofs.records, target);
+        let Some(proof) = self.proof.clone().or_else(found) else {
+            return false;
+        };
+        let needed = needs.iter();
+        let needed = needed.map(|one| Some((one.name.clone(), one.digest(proofs.store)?)));
+        self.settled.digest(proofs.store) == Some(proof.exported.digest)
+            && needed.collect::<Option<BTreeMap<_, _>>>() == Some(proof.needs)
+    }
+}
+
+impl Settled {
+    /// The digest of what it exports.
+    fn digest(&self, store: &Store) -> Option<String> {
+        let tree = match &self.missing {
+            Some(tree) => tree.digest(),
+            None => store.tree(&self.exports)?.digest(),
+        };
+        Some(tree.sha256)
+    }
+}
+
 /// An index with what became of its facts.
 struct Known<'a> {
     contents: &'a Contents<'a>,
@@ -50,35 +108,68 @@ impl Known<'_> {
         self.verdicts.get(index).is_some_and(|one| one.holds())
     }
 
+    /// A target, if it is settled when what it needs is.
+    fn settled(
+        &self,
+        entry: &Entry<'_>,
+        places: &HashMap<String, OutputPlace>,
+        store: &Store,
+    ) -> Option<Settled> {
+        if !self.is_settled(entry) {
+            return None;
+        }
+        let place = places.get(entry.name.as_ref())?.clone();
+        let missing = match self.is_left(entry) {
+            true => None,
+            // Of what is not in the store any more, all is to be made again.
+            false => Some(store.tree(&entry.exports)?),
+        };
+        Some(Settled {
+            name: entry.name.to_string(),
+            report: match &missing {
+                Some(_) => entry.report_of_cached()?,
+                None => entry.report()?,
+            },
+            missing,
+            exports: entry.exports.clone(),
+            place,
+        })
+    }
+
     /// Whether what a target rests on is as it was. Some of that may be what it has left itself: a
     /// file among its sources that is none, because the target has written it, and the directories
     /// above. That these are gone changes nothing for the target.
     fn is_settled(&self, entry: &Entry<'_>) -> bool {
+        let own = OnceCell::new();
         entry.facts.iter().all(|index| {
             let Ok(place) = usize::try_from(*index) else {
                 return false;
             };
             let gone = || self.verdicts.get(place) == Some(&Verdict::Gone);
-            self.holds(place) || gone() && self.is_of_what_is_left(place, entry)
+            let is_own = || {
+                let own = own.get_or_init(|| self.what_is_left(entry));
+                self.contents
+                    .facts
+                    .get(place)
+                    .is_some_and(|fact| own.have(fact))
+            };
+            self.holds(place) || gone() && is_own()
         })
     }
 
-    /// Whether a fact is of something that the target has left, or of a directory above.
-    fn is_of_what_is_left(&self, place: usize, entry: &Entry<'_>) -> bool {
-        let fact = |place: usize| self.contents.facts.get(place);
-        let Some(Fact { path, seen }) = fact(place) else {
-            return false;
-        };
-        let left = entry.left.iter();
-        let mut left = left.filter_map(|index| fact(usize::try_from(*index).ok()?));
-        left.any(|left| match seen {
-            Seen::Kind(Kind::Directory) => {
-                let rest = left.path.strip_prefix(path.as_ref());
-                rest.is_some_and(|rest| rest.starts_with('/'))
-            }
-            Seen::Stamped(_) | Seen::Kind(_) => left.path == *path,
-            _ => false,
-        })
+    fn what_is_left(&self, entry: &Entry<'_>) -> Own<'_> {
+        let mut own = Own::default();
+        for index in &entry.left {
+            let fact = usize::try_from(*index)
+                .ok()
+                .and_then(|index| self.contents.facts.get(index));
+            let Some(fact) = fact else { continue };
+            let path = fact.path.as_ref();
+            own.paths.insert(path);
+            let above = path.match_indices('/').map(|(end, _)| &path[..end]);
+            own.directories.extend(above);
+        }
+        own
     }
 
     /// Whether what a target has left is as it was.
@@ -94,8 +185,7 @@ impl Settlement {
         pipeline: &Pipeline,
         graph: &TargetGraph,
         (contents, verdicts): (&Contents<'_>, &[Verdict]),
-        store: &Store,
-        is_proven: &dyn Fn(&TargetSpec) -> bool,
+        proofs: &Proofs<'_>,
     ) -> Self {
         let known = Known { contents, verdicts };
         if !(0..contents.common).all(|index| known.holds(index)) {
@@ -108,41 +198,26 @@ impl Settlement {
             .map(|entry| (entry.name.as_ref(), entry))
             .collect();
         let places: HashMap<String, OutputPlace> = contents.places.iter().map(place).collect();
-        let lost = contents.entries.par_iter();
-        let lost = lost.filter(|entry| known.is_settled(entry) && !known.is_left(entry));
-        let mut lost: HashMap<&str, Option<Tree>> = lost
-            .map(|entry| (entry.name.as_ref(), store.tree(&entry.exports)))
+        let targets = pipeline.targets.par_iter();
+        let mut alone: Vec<Option<Alone>> = targets
+            .map(|target| {
+                let entry = entries.get(target.name.as_str())?;
+                let settled = known.settled(entry, &places, proofs.store)?;
+                Some(Alone::new(settled, target, proofs))
+            })
             .collect();
         let mut settled = BTreeMap::new();
         for index in graph.order() {
-            let target = &pipeline.targets[*index];
-            let needs = graph.needs(*index);
-            if !needs.iter().all(|needed| settled.contains_key(needed)) {
-                continue;
-            }
-            let found = entries.get(target.name.as_str()).and_then(|entry| {
-                let settled = known.is_settled(entry) && is_proven(target);
-                let place = places.get(&target.name).filter(|_| settled)?.clone();
-                let lost = match lost.remove(target.name.as_str()) {
-                    None => None,
-                    // Of what is not in the store any more, all is to be made again.
-                    Some(tree) => Some(tree?),
-                };
-                Some(Settled {
-                    name: target.name.clone(),
-                    report: match &lost {
-                        Some(_) => entry.report_of_cached()?,
-                        None => entry.report()?,
-                    },
-                    lost,
-                    exports: entry.exports.clone(),
-                    place,
-                })
-            });
-            if let Some(found) = found {
-                settled.insert(*index, found);
+            let needs = graph.needs(*index).iter();
+            let needs: Option<Vec<&Settled>> = needs.map(|needed| settled.get(needed)).collect();
+            let found = alone.get_mut(*index).and_then(Option::take);
+            if let (Some(needs), Some(found)) = (needs, found)
+                && found.is_proven(&needs, &pipeline.targets[*index], proofs)
+            {
+                settled.insert(*index, found.settled);
             }
         }
+        let store = proofs.store;
         let mut all = Self { settled, places };
         all.open_what_is_lost(graph, store);
         all
@@ -213,14 +288,32 @@ impl Settlement {
         &self,
         pipeline: &'a Pipeline,
     ) -> impl Iterator<Item = &'a TargetSpec> {
-        let lost = self.settled.iter();
-        let lost = lost.filter(|(_, one)| one.lost.is_some() && !one.place.in_place);
-        lost.map(|(index, _)| &pipeline.targets[*index])
+        let settled = self.settled.iter();
+        let replaced = settled.filter(|(_, one)| one.missing.is_some() && !one.place.in_place);
+        replaced.map(|(index, _)| &pipeline.targets[*index])
     }
 
     /// A target, if it is settled.
     pub(crate) fn take(&mut self, index: usize) -> Option<Settled> {
         self.settled.remove(&index)
+    }
+}
+
+/// What a target has left, and the directories above.
+#[derive(Default)]
+struct Own<'a> {
+    paths: HashSet<&'a str>,
+    directories: HashSet<&'a str>,
+}
+
+impl Own<'_> {
+    /// Whether a fact says that something of it is there.
+    fn have(&self, fact: &Fact<'_>) -> bool {
+        match fact.seen {
+            Seen::Kind(Kind::Directory) => self.directories.contains(fact.path.as_ref()),
+            Seen::Stamped(_) | Seen::Kind(_) => self.paths.contains(fact.path.as_ref()),
+            _ => false,
+        }
     }
 }
 

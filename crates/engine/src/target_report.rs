@@ -136,6 +136,16 @@ fn unchanged_report(
     report.duration_ms = milliseconds(finished.record.duration);
     report.needs.clone_from(&planned.spec.needs);
     report.reasons.clone_from(&finished.record.reasons);
+    for action in &mut report.actions {
+        match report.status {
+            TargetStatus::Skipped => action.status = ActionStatus::Skipped,
+            TargetStatus::Cancelled => action.status = ActionStatus::Cancelled,
+            _ => {
+                let begun = SystemTime::now().checked_sub(finished.record.duration);
+                action.started_us = begun.map(microseconds);
+            }
+        }
+    }
     if !report.status.is_success() {
         report.outputs = workshop.outputs.of_earlier_builds(&planned.spec);
         report.artifacts.clear();

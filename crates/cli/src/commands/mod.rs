@@ -182,8 +182,11 @@ fn host_program(word: &str) -> Result<HostProgram, Vec<Diagnostic>> {
 
 /// What waits for processes and signals.
 fn runtime() -> Result<tokio::runtime::Runtime, Vec<Diagnostic>> {
+    /// Each action that runs has one, and some have another.
+    const MOST_THREADS: usize = 8192;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(MOST_THREADS)
         .build()
         .map_err(|error| {
             let problem = Diagnostic::error("internal", "no threads can be started");

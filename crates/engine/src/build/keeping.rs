@@ -46,8 +46,11 @@ fn note_proofs(workshop: &Workshop, targets: &[PlannedTarget]) -> Result<(), Dia
     let Some(log) = workshop.transaction.log() else {
         return Ok(());
     };
-    let open = targets.iter().filter(|target| target.settled.is_none());
-    for target in open {
+    let is_left_alone = |target: &&PlannedTarget| {
+        let settled = target.settled.as_ref();
+        settled.is_some_and(|settled| settled.missing.is_none())
+    };
+    for target in targets.iter().filter(|target| !is_left_alone(target)) {
         let noted = log.note(Sort::Proved, &proved::name(&target.spec));
         noted.map_err(|error| {
             let help = store::advice(&error).unwrap_or("check that `.synth` can be written");
@@ -82,7 +85,7 @@ fn keep_proofs(
     for (target, tree) in targets.iter().zip(&ran.trees) {
         let succeeded = succeeded.contains(target.spec.name.as_str());
         match tree {
-            _ if target.settled.is_some() => {}
+            _ if target.settled.is_some() && succeeded => {}
             Some(tree) if succeeded && ran.faults.is_empty() => {
                 let spec = &target.spec;
                 let needs = spec.needs.iter().filter_map(|need| {
@@ -124,9 +127,6 @@ fn keep_index(
         outputs: &workshop.outputs,
     };
     let known = earlier.contents();
-    let known = known
-        .as_ref()
-        .map(|(contents, verdicts)| (contents, *verdicts));
     let mut contents = index::gather(&gathering, common, &built, known, &unchanged);
     let order: HashMap<&str, usize> = targets
         .iter()
@@ -169,7 +169,7 @@ fn unchanged<'a>(targets: &'a [PlannedTarget], ran: &Ran) -> Vec<Unchanged<'a>> 
     let all = targets.iter().zip(&ran.reports);
     let unchanged = all.filter_map(|(target, report)| {
         let settled = target.settled.as_ref()?;
-        let restored = settled.lost.as_ref().map(|_| settled.place.in_place);
+        let restored = settled.missing.as_ref().map(|_| settled.place.in_place);
         report.status.is_success().then_some(Unchanged {
             spec: &target.spec,
             restored,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -72,11 +72,34 @@ struct Declared {
     /// All that is to be left among the sources.
     outputs: PathPatterns,
     /// By target that is planned; none where a plan does not say which files it will be.
-    by_target: BTreeMap<String, Option<PathPatterns>>,
+    by_target: HashMap<String, Option<Outputs>>,
     /// Output directories that are replaced as a whole, with their targets.
     directories: HashMap<ProjectPath, String>,
     /// Every target of the configuration.
     targets: BTreeSet<String>,
+}
+
+/// Which files a target is going to leave: asked for few.
+#[derive(Debug)]
+struct Outputs {
+    patterns: Vec<String>,
+    compiled: OnceLock<Option<PathPatterns>>,
+}
+
+impl Outputs {
+    fn new(patterns: Vec<String>) -> Self {
+        Self {
+            patterns,
+            compiled: OnceLock::new(),
+        }
+    }
+
+    /// Of patterns that are none, which are reported by whoever takes the outputs, anything may be.
+    fn is_match(&self, path: &str) -> bool {
+        let compiled = || PathPatterns::new(&self.patterns).ok();
+        let compiled = self.compiled.get_or_init(compiled).as_ref();
+        compiled.is_none_or(|patterns| patterns.is_match(path))
+    }
 }
 
 impl Record {
@@ -185,10 +208,8 @@ impl InPlace {
         for declaration in declarations {
             let Declaration { target, place } = declaration;
             all.extend(place.patterns.iter().flatten().cloned());
-            // Patterns that are none are reported by whoever takes the outputs.
-            let set = place.patterns;
-            let set = set.and_then(|patterns| PathPatterns::new(&patterns).ok());
-            declared.by_target.insert(target.name.clone(), set);
+            let outputs = place.patterns.map(Outputs::new);
+            declared.by_target.insert(target.name.clone(), outputs);
             if !place.in_place {
                 let directory = target.output_path.clone();
                 declared.directories.insert(directory, target.name.clone());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use rayon::prelude::*;
 use serde_json::Value;
 use synth_core::{Diagnostic, ProjectPath, TargetDescription, TargetSpec};
 
@@ -21,51 +22,95 @@ pub(super) fn read(
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<TargetSpec> {
     let entries = document.root.get("targets").and_then(Node::table);
-    let mut targets = Vec::new();
-    let mut shapes: HashMap<&str, Result<Shape, String>> = HashMap::new();
-    for entry in entries.into_iter().flatten() {
-        if entry.value.table().is_none() {
-            continue;
+    let entries = entries.into_iter().flatten();
+    let entries: Vec<&document::Entry> = entries
+        .filter(|entry| entry.value.table().is_some())
+        .collect();
+    let mut shapes: Shapes<'_> = HashMap::new();
+    for entry in &entries {
+        if let Some(description) = description(entry, registry) {
+            shapes
+                .entry(description.kind.as_str())
+                .or_insert_with(|| Shape::new(schema::target_schema(description)));
         }
-        targets.push(target_spec(document, &entry.key, &entry.value, problems));
+    }
+    let reading = Reading {
+        document,
+        registry,
+        unusable,
+        shapes,
+    };
+    let read: Vec<(TargetSpec, Vec<Diagnostic>)> = entries
+        .par_iter()
+        .map(|entry| reading.target(entry))
+        .collect();
+    let mut targets = Vec::new();
+    for (target, found) in read {
+        targets.push(target);
+        for problem in found {
+            // What is said of kinds that could not say their names is said once.
+            if !registry.faults().contains(&problem) || !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+    }
+    targets
+}
+
+/// By kind: what a target's table has to look like; why nobody knows.
+type Shapes<'a> = HashMap<&'a str, Result<Shape, String>>;
+
+/// What is read, and what it is checked against.
+struct Reading<'a> {
+    document: &'a Document,
+    registry: &'a Registry,
+    unusable: &'a [String],
+    shapes: Shapes<'a>,
+}
+
+impl Reading<'_> {
+    /// A target as far as it can be read, with what is wrong with it.
+    fn target(&self, entry: &document::Entry) -> (TargetSpec, Vec<Diagnostic>) {
+        let document = self.document;
+        let mut problems = Vec::new();
+        let target = target_spec(document, &entry.key, &entry.value, &mut problems);
         let Some(kind) = entry.value.get("type") else {
             let problem = Diagnostic::error(
                 "config.required",
                 format!("target `{}` has no `type`", entry.key),
             )
-            .help(format!("add `type = ..`: {}", list(&registry.kinds())));
+            .help(format!("add `type = ..`: {}", list(&self.registry.kinds())));
             problems.push(document.place(problem, &entry.key_span));
-            continue;
+            return (target, problems);
         };
-        let description = kind.text().and_then(|kind| registry.description(kind));
-        let Some(description) = description else {
-            let problem = unknown_kind(&entry.key, kind, registry, unusable);
+        let Some(description) = description(entry, self.registry) else {
+            let problem = unknown_kind(&entry.key, kind, self.registry, self.unusable);
             problems.push(document.place(problem, &kind.span));
             // It may be one of those that could not say their names.
-            let untold = registry.faults().iter();
-            problems.extend(
-                untold
-                    .filter(|fault| !problems.contains(fault))
-                    .cloned()
-                    .collect::<Vec<_>>(),
-            );
-            continue;
+            problems.extend(self.registry.faults().iter().cloned());
+            return (target, problems);
         };
         problems.extend(hidden(document, entry, description));
         let name = format!("target `{}`", entry.key);
-        let shape = shapes
-            .entry(description.kind.as_str())
-            .or_insert_with(|| Shape::new(schema::target_schema(description)));
-        let violations = match shape {
-            Ok(shape) => shape.check(document, &entry.value, &name),
-            Err(cause) => vec![wrong_schema(&name, cause)],
+        let violations = match self.shapes.get(description.kind.as_str()) {
+            Some(Ok(shape)) => shape.check(document, &entry.value, &name),
+            Some(Err(cause)) => vec![wrong_schema(&name, cause)],
+            None => Vec::new(),
         };
         problems.extend(violations.into_iter().map(|mut problem| {
             problem.target = Some(entry.key.clone());
             problem
         }));
+        (target, problems)
     }
-    targets
+}
+
+/// What the kind of a target says of itself, if it is known.
+fn description<'a>(
+    entry: &document::Entry,
+    registry: &'a Registry,
+) -> Option<&'a TargetDescription> {
+    registry.description(entry.value.get("type")?.text()?)
 }
 
 /// A word about each key that is set and that the target's kind has too, under the name of one that

@@ -1,6 +1,7 @@
 //! Runs actions on this machine: a directory for each, inputs laid out in it, outputs taken from
 //! it, nothing left of it.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,7 +81,7 @@ impl LocalExecutor {
             .map_err(|error| Ended::failed(unprepared(&execution.action, &error)))?;
         let mut ended = self.run_in(execution, &layout, deadline).await;
         if let Some(keep) = &execution.keep
-            && let Some(problem) = self.keep_or_forget(keep, execution, &layout, &ended).await
+            && let Some(problem) = self.keep_or_forget(keep, execution, &layout, &ended)
             && let Err(Unsuccessful::Ended(Ended::Failed { diagnostics, .. })) = &mut ended
         {
             diagnostics.push(problem);
@@ -93,7 +94,7 @@ impl LocalExecutor {
 
     /// Keeps the directory of an action that has failed, or forgets an earlier one when it succeeds. What
     /// was stopped tells nothing. Gives why it can't be kept.
-    async fn keep_or_forget(
+    fn keep_or_forget(
         &self,
         keep: &Keep,
         execution: &Execution,
@@ -106,17 +107,14 @@ impl LocalExecutor {
             Err(Unsuccessful::Ended(Ended::Failed { .. })) if !self.store.is_interrupted() => true,
             Err(_) => return None,
         };
-        let (keep, action) = (keep.clone(), execution.action.clone());
-        let (from, in_sandbox) = (
-            layout.path().to_owned(),
-            execution.sandbox.client().is_some(),
-        );
-        let kept = blocking(move || {
+        let (action, from) = (&execution.action, layout.path());
+        let in_sandbox = execution.sandbox.client().is_some();
+        let kept = blocking(|| {
             if !failed {
                 keep.forget();
                 return Ok(());
             }
-            keep.keep(&action, &from, in_sandbox).map_err(|error| {
+            keep.keep(action, from, in_sandbox).map_err(|error| {
                 let what = &action.description;
                 let message = format!("the directory of `{what}` can't be kept");
                 Diagnostic::warning("execute.keep", message)
@@ -124,7 +122,7 @@ impl LocalExecutor {
                     .caused_by(&error)
             })
         });
-        kept.await.err()
+        kept.err()
     }
 
     async fn run_in(
@@ -135,7 +133,7 @@ impl LocalExecutor {
     ) -> Result<CachedAction, Unsuccessful> {
         let action = &execution.action;
         let directories = &layout.directories;
-        match self.prepare(execution, layout).await {
+        match self.prepare(execution, layout) {
             // On the disk it may go well, or is told.
             Err(_) if layout.memory().is_some() => {
                 return Err(Unsuccessful::NotInMemory { never: false });
@@ -146,11 +144,12 @@ impl LocalExecutor {
             ActionKind::Exec(exec) => {
                 match run_exec(execution, exec, layout, deadline).await {
                     Err(Unsuccessful::Ended(ended)) => {
-                        return Err(with_reads(execution, layout.path(), ended).await.into());
+                        return Err(with_reads(execution, layout.path(), ended).into());
                     }
                     ran => ran?,
                 }
-                let diagnostics = undeclared_writes(execution, layout).await?;
+                (execution.ran)();
+                let diagnostics = undeclared_writes(execution, layout)?;
                 let outcome = synth_core::NativeOutcome {
                     diagnostics,
                     ..synth_core::NativeOutcome::default()
@@ -166,10 +165,8 @@ impl LocalExecutor {
                 return Err(Ended::failed(crate::inputs::broken_plan(action, reason)).into());
             }
         };
-        let (store, base, action) = (self.store.clone(), base.clone(), action.clone());
-        let outputs = blocking(move || outputs::collect(&action, &base, &store))
-            .await
-            .map_err(Ended::failed)?;
+        let outputs = blocking(|| outputs::collect(action, base, &self.store));
+        let outputs = outputs.map_err(Ended::failed)?;
         Ok(CachedAction {
             outputs,
             outcome,
@@ -177,12 +174,11 @@ impl LocalExecutor {
         })
     }
 
-    async fn prepare(&self, execution: &Execution, layout: &Layout) -> Result<(), Ended> {
-        let (store, layout) = (self.store.clone(), layout.clone());
-        let (action, inputs) = (execution.action.clone(), execution.inputs.clone());
-        blocking(move || {
-            materialize(&store, &inputs, layout.inputs()).map_err(|error| {
-                let problem = unprepared(&action, &error).concerning(error.concern());
+    fn prepare(&self, execution: &Execution, layout: &Layout) -> Result<(), Ended> {
+        let (action, inputs) = (&execution.action, &execution.inputs);
+        let prepared = blocking(|| {
+            materialize(&self.store, inputs, layout.inputs()).map_err(|error| {
+                let problem = unprepared(action, &error).concerning(error.concern());
                 match error.advice() {
                     Some(advice) => problem.help(advice),
                     None => problem,
@@ -192,11 +188,10 @@ impl LocalExecutor {
                 ActionKind::Exec(_) => &layout.directories.root,
                 _ => &layout.directories.outputs,
             };
-            outputs::prepare(&action, base)?;
-            date_directories(&inputs, base).map_err(|error| unprepared(&action, &error))
-        })
-        .await
-        .map_err(Ended::failed)
+            outputs::prepare(action, base)?;
+            date_directories(inputs, base).map_err(|error| unprepared(action, &error))
+        });
+        prepared.map_err(Ended::failed)
     }
 }
 
@@ -215,19 +210,16 @@ impl From<Ended> for Unsuccessful {
     }
 }
 
-/// Runs file work where it may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Diagnostic> + Send + 'static,
-) -> Result<T, Diagnostic> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(internal(&error)))
+/// Does file work on the action's own thread: to hand it to another and to wait for that takes longer
+/// than most of it.
+pub(crate) fn blocking<T>(work: impl FnOnce() -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
+    let done = std::panic::catch_unwind(AssertUnwindSafe(work));
+    // What it panicked with has been printed.
+    done.unwrap_or_else(|_| Err(internal()))
 }
 
-pub(super) fn internal(error: &tokio::task::JoinError) -> Diagnostic {
-    Diagnostic::error("internal", "synth itself failed")
-        .concerning(synth_core::Concern::Internal)
-        .caused_by(error)
+pub(super) fn internal() -> Diagnostic {
+    Diagnostic::error("internal", "synth itself failed").concerning(synth_core::Concern::Internal)
 }
 
 fn unprepared(action: &Action, error: &dyn std::error::Error) -> Diagnostic {
@@ -306,21 +298,17 @@ async fn run_exec(
 }
 
 /// What a process that succeeded wrote beyond what it declares: warnings, where it may.
-async fn undeclared_writes(
-    execution: &Execution,
-    layout: &Layout,
-) -> Result<Vec<Diagnostic>, Ended> {
+fn undeclared_writes(execution: &Execution, layout: &Layout) -> Result<Vec<Diagnostic>, Ended> {
     let mode = execution.sandbox.mode();
     if mode == SandboxMode::Off {
         return Ok(Vec::new());
     }
     let is_error = mode == SandboxMode::Strict;
-    let (action, inputs) = (execution.action.clone(), execution.inputs.clone());
-    let root = layout.directories.root.clone();
+    let (action, inputs) = (&execution.action, &execution.inputs);
+    let root = &layout.directories.root;
     let apart = layout.memory().is_some();
-    let problems = blocking(move || look_for_writes(&action, &inputs, &root, apart, is_error))
-        .await
-        .map_err(Ended::failed)?;
+    let problems = blocking(|| look_for_writes(action, inputs, root, apart, is_error));
+    let problems = problems.map_err(Ended::failed)?;
     if problems.iter().any(Diagnostic::is_error) {
         return Err(Ended::Failed {
             diagnostics: problems,
@@ -331,7 +319,7 @@ async fn undeclared_writes(
 }
 
 /// A failure with what the process may have missed.
-async fn with_reads(execution: &Execution, directory: &Path, ended: Ended) -> Ended {
+fn with_reads(execution: &Execution, directory: &Path, ended: Ended) -> Ended {
     let Ended::Failed {
         mut diagnostics,
         exit_code,
@@ -339,32 +327,31 @@ async fn with_reads(execution: &Execution, directory: &Path, ended: Ended) -> En
     else {
         return ended;
     };
-    let sandbox = Arc::clone(&execution.sandbox);
+    let sandbox = &execution.sandbox;
     if sandbox.mode() != SandboxMode::Off {
-        let (action, inputs) = (execution.action.clone(), execution.inputs.clone());
-        let (log, directory) = (execution.log.clone(), directory.to_owned());
-        let found = blocking(move || {
+        let action = &execution.action;
+        let found = blocking(|| {
             let place = Place {
-                sandbox: &sandbox,
-                directory: &directory,
+                sandbox,
+                directory,
                 also_in_place: false,
                 inputs: None,
                 jobserver: None,
             };
-            let log = super::log_tail(&log, undeclared::LOG_BYTES);
+            let log = super::log_tail(&execution.log, undeclared::LOG_BYTES);
             Ok(look_for_reads(
                 &Search {
-                    action: &action,
-                    inputs: &inputs,
+                    action,
+                    inputs: &execution.inputs,
                     root: &place.directories().root,
                     project: sandbox.project(),
                     targets: sandbox.targets(),
-                    shown: place.shown(&action).as_deref(),
+                    shown: place.shown(action).as_deref(),
                 },
                 &log,
             ))
         });
-        diagnostics.extend(found.await.unwrap_or_default());
+        diagnostics.extend(found.unwrap_or_default());
     }
     Ended::Failed {
         diagnostics,

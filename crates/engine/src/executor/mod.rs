@@ -32,7 +32,7 @@ use crate::tree::Tree;
 
 pub(crate) use confined::run_open;
 pub use handover::handover;
-pub(crate) use local::LocalExecutor;
+pub(crate) use local::{LocalExecutor, blocking};
 pub(crate) use usage::{Meter, Usage};
 
 /// An action with all that it needs to run.
@@ -48,6 +48,8 @@ pub(crate) struct Execution {
     pub(crate) progress: Arc<dyn Fn(&str) + Send + Sync>,
     /// Is told what it uses.
     pub(crate) meter: Arc<Meter>,
+    /// Called when its process has succeeded: what follows is synth's own work.
+    pub(crate) ran: Arc<dyn Fn() + Send + Sync>,
     /// Where its processes take further jobs from.
     pub(crate) jobserver: Option<Arc<Share>>,
     /// Where its directory is kept when it fails, if it is.

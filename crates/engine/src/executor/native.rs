@@ -51,7 +51,7 @@ pub(crate) async fn run(
     let call = tokio::task::spawn_blocking(move || context.call(&kind));
     match call.await {
         Ok(result) => result,
-        Err(error) => Err(Ended::failed(local::internal(&error))),
+        Err(error) => Err(Ended::failed(local::internal().caused_by(&error))),
     }
 }
 

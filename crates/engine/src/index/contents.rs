@@ -83,19 +83,19 @@ impl Entry<'_> {
 }
 
 /// Checks that a file is whole; gives what [`parse`] takes.
-pub(crate) fn body(bytes: &[u8]) -> Option<&[u8]> {
+fn body(bytes: &[u8]) -> Option<&[u8]> {
     let rest = bytes.strip_prefix(HEADER)?;
     let (digest, body) = rest.split_at_checked(DIGEST_BYTES)?;
     (hex::encode(digest) == digest_bytes(body).sha256).then_some(body)
 }
 
-/// The length of the body of a file that is whole.
-pub(crate) fn body_length(bytes: &[u8]) -> Option<usize> {
-    bytes.len().checked_sub(HEADER.len() + DIGEST_BYTES)
+/// Reads a file; none when it is not whole.
+pub(crate) fn read(bytes: &[u8]) -> Option<Contents<'_>> {
+    parse(body(bytes)?)
 }
 
 /// Reads the body of a file.
-pub(crate) fn parse(body: &[u8]) -> Option<Contents<'_>> {
+fn parse(body: &[u8]) -> Option<Contents<'_>> {
     let contents: Contents<'_> = postcard::from_bytes(body).ok()?;
     let count = u32::try_from(contents.facts.len()).ok()?;
     let mut entries = contents.entries.iter();

@@ -94,9 +94,19 @@ pub struct Earlier {
 /// An index, with what became of its facts.
 #[derive(Debug)]
 struct Found {
-    bytes: Vec<u8>,
+    index: Index,
     verdicts: Vec<Verdict>,
 }
+
+self_cell::self_cell!(
+    /// The bytes of an index, with what they say.
+    struct Index {
+        owner: Vec<u8>,
+        #[covariant]
+        dependent: Contents,
+    }
+    impl {Debug}
+);
 
 impl Earlier {
     /// Looks for the index and compares it. While another build holds the workspace that tells
@@ -151,7 +161,7 @@ impl Earlier {
             return None;
         }
         let found = self.found.as_ref()?;
-        let contents = found.contents()?;
+        let contents = found.index.borrow_dependent();
         if contents.entries.len() != contents.targets
             || !found
                 .verdicts
@@ -165,8 +175,8 @@ impl Earlier {
         Some(BuildReport {
             version: REPORT_VERSION,
             build: build_name(),
-            pipeline: contents.pipeline.into_owned(),
-            environment: contents.environment.map(std::borrow::Cow::into_owned),
+            pipeline: contents.pipeline.to_string(),
+            environment: contents.environment.as_ref().map(ToString::to_string),
             success: true,
             partial: false,
             duration_ms: milliseconds(self.started.elapsed()),
@@ -178,9 +188,9 @@ impl Earlier {
     }
 
     /// What the index says, and of each fact what became of it.
-    pub(crate) fn contents(&self) -> Option<(Contents<'_>, &[Verdict])> {
+    pub(crate) fn contents(&self) -> Option<(&Contents<'_>, &[Verdict])> {
         let found = self.found.as_ref()?;
-        Some((found.contents()?, &found.verdicts))
+        Some((found.index.borrow_dependent(), &found.verdicts))
     }
 
     /// Keeps what a build saw and left for the next one, and removes what was kept long ago.
@@ -205,7 +215,8 @@ impl Earlier {
 impl Found {
     fn read(path: &Path, root: &Path) -> Option<Self> {
         let bytes = fs::read(path).ok()?;
-        let contents = contents::parse(contents::body(&bytes)?)?;
+        let index = Index::try_new(bytes, |bytes| contents::read(bytes).ok_or(())).ok()?;
+        let contents = index.borrow_dependent();
         if Path::new(contents.root.as_ref()) != root {
             return None;
         }
@@ -214,13 +225,7 @@ impl Found {
         let facts = contents.facts.par_iter().with_min_len(256);
         let verdicts = facts.map(|fact| settled(fact.judge(&base, root), looked));
         let verdicts = verdicts.collect();
-        Some(Self { bytes, verdicts })
-    }
-
-    fn contents(&self) -> Option<Contents<'_>> {
-        // That it is whole was checked when it was read.
-        let header = self.bytes.len() - contents::body_length(&self.bytes)?;
-        contents::parse(self.bytes.get(header..)?)
+        Some(Self { index, verdicts })
     }
 }
 

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
-use indexmap::IndexSet;
 use rayon::prelude::*;
 use synth_core::{InputSource, Plan, PlanContext, ProjectPath, SourceFiles, TargetSpec};
 use synth_core::{Tool, ToolError, ToolRequest};
@@ -43,12 +42,38 @@ pub(crate) struct Unchanged<'a> {
 
 /// Facts, each once.
 #[derive(Default)]
-struct FactTable<'a>(IndexSet<Fact<'a>>);
+struct FactTable<'a> {
+    facts: Vec<Fact<'a>>,
+    /// By path: where its facts are. Of those that are carried over, only what was asked for.
+    by_path: HashMap<Cow<'a, str>, Vec<u32>, foldhash::fast::RandomState>,
+}
 
 impl<'a> FactTable<'a> {
+    /// A fact's place, which it has from now on.
     fn add(&mut self, fact: Fact<'a>) -> u32 {
-        let (index, _) = self.0.insert_full(fact);
-        u32::try_from(index).unwrap_or(u32::MAX)
+        let places = self.by_path.entry(fact.path.clone()).or_default();
+        let same = |place: &&u32| {
+            let place = usize::try_from(**place);
+            place.is_ok_and(|place| self.facts.get(place) == Some(&fact))
+        };
+        if let Some(place) = places.iter().find(same) {
+            return *place;
+        }
+        let place = u32::try_from(self.facts.len()).unwrap_or(u32::MAX);
+        places.push(place);
+        self.facts.push(fact);
+        place
+    }
+
+    /// The place of a fact of which there was one before: most are of no path that has been added,
+    /// and none of these comes twice.
+    fn add_one_of_before(&mut self, fact: Fact<'a>) -> u32 {
+        if self.by_path.contains_key(&fact.path) {
+            return self.add(fact);
+        }
+        let place = u32::try_from(self.facts.len()).unwrap_or(u32::MAX);
+        self.facts.push(fact);
+        place
     }
 }
 
@@ -73,85 +98,107 @@ pub(crate) fn gather<'a>(
     for fact in common {
         table.add(fact);
     }
-    let common = table.0.len();
+    let common = table.facts.len();
     let mut entries = Vec::new();
-    if let Some((contents, verdicts)) = earlier {
-        let unchanged: HashMap<&str, &Unchanged<'_>> = unchanged
-            .iter()
-            .map(|unchanged| (unchanged.spec.name.as_str(), unchanged))
-            .collect();
-        let known = Known {
-            contents,
-            verdicts,
-            root: gathering.project.root(),
-        };
-        let kept = contents.entries.iter();
-        entries.extend(kept.filter_map(|entry| {
-            let unchanged = unchanged.get(entry.name.as_ref())?;
-            let (facts, left) = match unchanged.restored {
-                None => (
-                    known.carried_over(&entry.facts, &mut table),
-                    known.carried_over(&entry.left, &mut table),
-                ),
-                Some(in_place) => {
-                    let left = gathering.left(unchanged.spec, in_place)?;
-                    known.restored(entry, left, &mut table)?
-                }
-            };
-            Some(Entry {
-                facts,
-                left,
-                name: Cow::Borrowed(&entry.name),
-                exports: entry.exports.clone(),
-                report: Cow::Borrowed(&entry.report),
-            })
-        }));
-    }
     let found: Vec<_> = built
         .par_iter()
         .map(|built| Some((built, gathering.facts(built)?)))
         .collect();
     for (built, (facts, left)) in found.into_iter().flatten() {
-        let mut all = |facts: Vec<_>| facts.into_iter().map(|fact| table.add(fact)).collect();
+        let mut all = |facts: Facts| facts.into_iter().map(|fact| table.add(fact)).collect();
         entries.extend(entry(built, all(facts), all(left)));
     }
+    if let Some((contents, verdicts)) = earlier {
+        let before = Before {
+            contents,
+            verdicts,
+            root: gathering.project.root(),
+            carried: vec![None; contents.facts.len()],
+        };
+        entries.extend(carried_over(gathering, before, unchanged, &mut table));
+    }
     Contents {
-        facts: table.0.into_iter().collect(),
+        facts: table.facts,
         common,
         entries,
         ..Contents::default()
     }
 }
 
+/// The entries of targets that the earlier index spoke for.
+fn carried_over<'a>(
+    gathering: &Gathering<'_>,
+    mut before: Before<'a, '_>,
+    unchanged: &[Unchanged<'_>],
+    table: &mut FactTable<'a>,
+) -> Vec<Entry<'a>> {
+    let mut unchanged: HashMap<&str, Option<Option<Facts>>> = unchanged
+        .par_iter()
+        .map(|one| {
+            let left = one.restored;
+            let left = left.map(|in_place| gathering.left(one.spec, in_place));
+            (one.spec.name.as_str(), left)
+        })
+        .collect();
+    let kept = before.contents.entries.iter();
+    let kept = kept.filter_map(|entry| {
+        let (facts, left) = match unchanged.remove(entry.name.as_ref())? {
+            None => (
+                before.carry_over(&entry.facts, table),
+                before.carry_over(&entry.left, table),
+            ),
+            // What is not as it was written is looked at by the next build.
+            Some(left) => before.restored(entry, left?, table)?,
+        };
+        Some(Entry {
+            facts,
+            left,
+            name: Cow::Borrowed(&entry.name),
+            exports: entry.exports.clone(),
+            report: Cow::Borrowed(&entry.report),
+        })
+    });
+    kept.collect()
+}
+
 /// Facts by index.
 type Indices = Vec<u32>;
 
 /// What is known of an earlier build.
-struct Known<'a, 'v> {
+struct Before<'a, 'v> {
     contents: &'a Contents<'a>,
     verdicts: &'v [Verdict],
     root: &'v Path,
+    /// Where its facts are now, as far as they are carried over.
+    carried: Vec<Option<u32>>,
 }
 
-impl<'a> Known<'a, '_> {
+impl<'a> Before<'a, '_> {
     /// Facts, by index, that are still as they were.
-    fn carried_over(&self, facts: &[u32], table: &mut FactTable<'a>) -> Vec<u32> {
-        let index = |index: &u32| usize::try_from(*index).unwrap_or(usize::MAX);
-        let facts = facts.iter().map(index).filter_map(|index| {
+    fn carry_over(&mut self, facts: &[u32], table: &mut FactTable<'a>) -> Indices {
+        let facts = facts.iter();
+        facts
+            .filter_map(|index| self.carry_one_over(*index, table))
+            .collect()
+    }
+
+    fn carry_one_over(&mut self, index: u32, table: &mut FactTable<'a>) -> Option<u32> {
+        let index = usize::try_from(index).ok()?;
+        let carried = self.carried.get_mut(index)?;
+        if carried.is_none() {
             let mut fact = self.contents.facts.get(index)?.clone();
             if let Some(Verdict::Touched(now)) = self.verdicts.get(index) {
                 touched(&mut fact, *now, self.root);
             }
-            Some(table.add(fact))
-        });
-        facts.collect()
+            *carried = Some(table.add_one_of_before(fact));
+        }
+        *carried
     }
 
     /// Those of a target whose outputs have been put in place again: what it rests on, where that is
-    /// an output of its own as it is now, and what it has left; none when it has left something else
-    /// than before.
+    /// an output of its own as it is now, and what it has left.
     fn restored(
-        &self,
+        &mut self,
         entry: &Entry<'_>,
         left: Facts,
         table: &mut FactTable<'a>,
@@ -165,7 +212,7 @@ impl<'a> Known<'a, '_> {
             let fact = self.contents.facts.get(usize::try_from(*index).ok()?)?;
             match now.get(fact.path.as_ref()) {
                 Some(now) if matches!(fact.seen, Seen::Stamped(_)) => facts.push(*now),
-                _ => facts.extend(self.carried_over(&[*index], table)),
+                _ => facts.extend(self.carry_one_over(*index, table)),
             }
         }
         Some((facts, now.into_values().collect()))

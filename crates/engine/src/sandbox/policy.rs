@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
 
 use synth_core::{Concern, Diagnostic, ProjectPath};
 
@@ -23,6 +25,8 @@ pub(crate) struct Sandbox {
     targets: Vec<(String, ProjectPath)>,
     host: Option<HostProgram>,
     client: OnceLock<Result<Client, Trouble>>,
+    /// One that starts before it is known whether it is needed.
+    early: Mutex<Option<Receiver<Result<Client, Trouble>>>>,
     open: OnceLock<Option<Client>>,
 }
 
@@ -59,6 +63,7 @@ impl Sandbox {
             },
             host,
             client: OnceLock::new(),
+            early: Mutex::default(),
             open: OnceLock::new(),
         }
     }
@@ -85,13 +90,29 @@ impl Sandbox {
     }
 
     fn started(&self) -> &Result<Client, Trouble> {
-        self.client.get_or_init(|| match &self.host {
-            Some(host) => Client::start(host),
-            None => Err(Trouble {
-                step: "starting the sandbox's process".into(),
-                reason: "this program has none".into(),
-            }),
+        self.client.get_or_init(|| {
+            let early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+            let early = early.as_ref().and_then(|early| early.recv().ok());
+            early.unwrap_or_else(|| start(self.host.as_ref()))
         })
+    }
+
+    /// Begins to start the sandbox's process beside what else is to be done, because something is
+    /// likely to be executed. Until it is, nothing tells the difference.
+    pub(crate) fn expect_use(&self) {
+        if self.asked != SandboxMode::Strict || self.client.get().is_some() {
+            return;
+        }
+        let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+        if early.is_none() {
+            let (to, from) = mpsc::channel();
+            let host = self.host.clone();
+            // When nobody takes it, it ends.
+            let started = thread::Builder::new().spawn(move || {
+                let _ = to.send(start(host.as_ref()));
+            });
+            *early = started.ok().map(|_| from);
+        }
     }
 
     /// How actions are kept to what they declare, as it turned out.
@@ -155,6 +176,16 @@ impl Sandbox {
             .caused_by(trouble)
             .help(advice()),
         )
+    }
+}
+
+fn start(host: Option<&HostProgram>) -> Result<Client, Trouble> {
+    match host {
+        Some(host) => Client::start(host),
+        None => Err(Trouble {
+            step: "starting the sandbox's process".into(),
+            reason: "this program has none".into(),
+        }),
     }
 }
 

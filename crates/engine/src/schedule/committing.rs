@@ -48,9 +48,10 @@ impl Schedule<'_> {
             .collect();
         let workshop = Arc::clone(&self.workshop);
         let rolls_back = self.rolls_back();
+        let targets_of = self.targets;
         let looked_at = indices.iter();
-        let looked_at = looked_at.filter(|index| self.targets[**index].settled.is_none());
-        let keys: Vec<TargetKeys> = looked_at.map(|index| self.keys(*index)).collect();
+        let looked_at = looked_at.filter(|index| targets_of[**index].settled.is_none());
+        let keys: Vec<TargetKeys> = looked_at.map(|index| self.take_keys(*index)).collect();
         // It counts as one that runs, so that one at a time is one at a time.
         self.commits += 1;
         self.running.spawn_blocking(move || {
@@ -69,11 +70,11 @@ impl Schedule<'_> {
     }
 
     /// The keys of a target's actions.
-    fn keys(&self, target: usize) -> TargetKeys {
+    fn take_keys(&mut self, target: usize) -> TargetKeys {
         let actions_of = self.graph.actions_of(target);
         let keys = actions_of.iter().filter_map(|index| {
             let id = self.graph.node(*index).action.id.clone();
-            Some((id, self.actions[*index].key.clone()?))
+            Some((id, self.actions[*index].key.take()?))
         });
         let mut record = TargetKeys {
             target: self.targets[target].spec.name.clone(),
@@ -122,6 +123,7 @@ impl Schedule<'_> {
         record.reasons = commit.reasons;
         self.graph.target_transition(index, TargetState::Done);
         self.report_target(index);
+        self.find_restorable(index);
     }
 
     pub(super) fn not_committed(&mut self, index: usize, problem: Diagnostic) {

@@ -1,5 +1,5 @@
-//! Outputs that are put in place again, of targets that need not be looked at: some at a time, so that
-//! whoever watches sees how far it is.
+//! Outputs that are put in place again, of targets that need not be looked at: each when all that it
+//! needs is done, and some at a time, so that whoever watches sees how far it is.
 
 use std::mem;
 use std::sync::Arc;
@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::action_graph::TargetState;
 use crate::commit::{Commit, CommitError, Exports};
+use crate::event::Event;
+use crate::report::ActionStatus;
 use crate::schedule::{Done, Schedule};
 
 /// How many targets one thread puts in place before it tells.
@@ -20,32 +22,51 @@ pub(super) struct Restored {
 }
 
 impl Schedule<'_> {
-    /// Puts in place again what was lost; where outputs are put in place together, with all others.
-    pub(super) fn restore_what_is_lost(&mut self) {
-        let is_lost = |index: &usize| {
-            let settled = self.targets[*index].settled.as_ref();
-            settled.is_some_and(|settled| settled.lost.is_some())
-        };
-        let lost: Vec<usize> = (0..self.targets.len()).filter(is_lost).collect();
-        if self.rolls_back() {
-            for index in lost {
-                self.graph.target_transition(index, TargetState::Done);
+    /// Where outputs are put in place together, those that are missing are with all others.
+    pub(super) fn begin_to_restore(&mut self) {
+        for index in 0..self.targets.len() {
+            if !self.is_missing(index) {
+                continue;
             }
+            if self.rolls_back() {
+                self.graph.target_transition(index, TargetState::Done);
+                self.tell_of_actions(index);
+            } else if self.graph.has_what_it_needs(index) {
+                self.restorable.push_back(index);
+            }
+        }
+    }
+
+    /// A target is done: those that need it may have waited for nothing else.
+    pub(super) fn find_restorable(&mut self, index: usize) {
+        if self.rolls_back() {
             return;
         }
-        self.lost = lost.into();
-        for _ in 0..self.workshop.jobs.get() {
+        for dependent in self.graph.dependents_of(index).to_vec() {
+            if self.is_missing(dependent) && self.graph.has_what_it_needs(dependent) {
+                self.restorable.push_back(dependent);
+            }
+        }
+    }
+
+    /// Whether the outputs of a target that is settled are to be put in place again.
+    fn is_missing(&self, index: usize) -> bool {
+        let settled = self.targets[index].settled.as_ref();
+        settled.is_some_and(|settled| settled.missing.is_some())
+    }
+
+    /// Puts in place again what is missing, with the jobs that no action takes.
+    pub(super) fn restore(&mut self) {
+        let jobs = self.workshop.jobs.get();
+        while self.running.len() < jobs && !self.restorable.is_empty() && !self.stop.is_cancelled()
+        {
             self.restore_some();
         }
     }
 
     fn restore_some(&mut self) {
-        if self.lost.is_empty() || self.stop.is_cancelled() {
-            return;
-        }
-        let rest = self.lost.split_off(SOME.min(self.lost.len()));
-        let some = mem::replace(&mut self.lost, rest).into_iter();
-        let some = some.filter(|index| self.graph.target_state(*index) == TargetState::Proven);
+        let rest = self.restorable.split_off(SOME.min(self.restorable.len()));
+        let some = mem::replace(&mut self.restorable, rest).into_iter();
         let some = some.filter_map(|index| {
             let planned = &self.targets[index];
             let exports = Exports {
@@ -82,13 +103,29 @@ impl Schedule<'_> {
         } in restored
         {
             self.records[index].duration = took;
+            self.tell_of_actions(index);
             match result {
                 Ok(commits) => {
-                    self.committed(index, commits.into_iter().next().unwrap_or_default())
+                    let commit = commits.into_iter().next();
+                    self.committed(index, commit.unwrap_or_default());
                 }
                 Err(CommitError { problem, .. }) => self.not_committed(index, problem),
             }
         }
-        self.restore_some();
+    }
+
+    /// The results of a target's actions are known: tells as much.
+    fn tell_of_actions(&self, index: usize) {
+        let planned = &self.targets[index];
+        let report = planned.settled.as_ref().map(|settled| &settled.report);
+        for action in report.into_iter().flat_map(|report| &report.actions) {
+            self.workshop.observer.notify(&Event::ActionFinished {
+                target: planned.spec.name.clone(),
+                action: action.id.clone(),
+                description: action.description.clone(),
+                status: ActionStatus::Cached,
+                duration: Duration::ZERO,
+            });
+        }
     }
 }

@@ -3,13 +3,14 @@
 
 use std::fs;
 
-use synth_engine::TargetStatus::{Built, Cached, UpToDate};
-use synth_engine::{BuildOptions, BuildReport, TargetReport};
+use synth_engine::TargetStatus::{Built, Cached, Failed, UpToDate};
+use synth_engine::{BuildOptions, BuildReport, OutputsState, TargetReport};
 
 use crate::workspace::{Workspace, pipeline, statuses};
 
-/// Records of plans.
+/// Records of plans, and of what was proven.
 const PLAN: i32 = 1;
+const PROVED: i32 = 5;
 
 fn workspace(strategy: &str) -> Workspace {
     let head = format!("failure_strategy = \"{strategy}\"");
@@ -18,7 +19,7 @@ fn workspace(strategy: &str) -> Workspace {
         "b | a | cat \"$SYNTH_OUT_A/a.txt\" > out/b.txt",
     ];
     let beside = "[targets.gen]\ntype = \"script\"\nsource_path = \"gen\"\nneeds = [\"a\"]\n\
-                  outputs = [\"made/*.txt\"]\n\
+                  inputs = [\"word.txt\"]\noutputs = [\"made/1.txt\", \"made/2.txt\"]\n\
                   script = 'cd gen && mkdir -p made && tee made/1.txt < word.txt > made/2.txt'\n";
     let workspace = Workspace::new(&(pipeline(&head, &targets) + beside));
     workspace.write("project/gen/word.txt", "word");
@@ -61,13 +62,11 @@ fn lose(workspace: &Workspace, paths: &[&str]) {
     }
 }
 
-/// Builds with the records of the plans of `a` and `b` spoilt, which are made anew where they are
-/// asked for.
+/// Builds with the records of plans spoilt, which are made anew where they are asked for.
 fn build_without_plans(workspace: &Workspace, name: &str) -> BuildReport {
     let plans = workspace.records(PLAN).into_iter();
-    let of_both = |name: &str| ["a", "b"].contains(&name.split(' ').next().unwrap());
-    let plans: Vec<_> = plans.filter(|(name, _)| of_both(name)).collect();
-    assert_eq!(plans.len(), 2, "{name}");
+    let plans: Vec<_> = plans.collect();
+    assert_eq!(plans.len(), 3, "{name}");
     for (plan, _) in &plans {
         workspace.set_record(PLAN, plan, b"nonsense");
     }
@@ -150,4 +149,57 @@ fn what_synth_did_not_write_is_not_replaced() {
         Some("mine"),
         "it is still there"
     );
+}
+
+#[test]
+fn what_is_put_in_place_is_what_was_proven() {
+    let random = "a | | cat /proc/sys/kernel/random/uuid > out/a.txt";
+    let needs = "b | a | cat \"$SYNTH_OUT_A/a.txt\" > out/b.txt";
+    let workspace = Workspace::new(&pipeline("sandbox = \"off\"", &[random, needs]));
+    workspace.build();
+    let (proofs, outputs) = (
+        workspace.records(PROVED),
+        ["dist/a/a.txt", "dist/b/b.txt"].map(|path| workspace.read(path)),
+    );
+    // It proves something else, and the index is as it was.
+    workspace.build_with(BuildOptions {
+        use_cache: false,
+        ..BuildOptions::default()
+    });
+    assert_ne!(workspace.records(PROVED), proofs);
+    let report = workspace.build();
+    assert_eq!(statuses(&report), [("a", Cached), ("b", Cached)]);
+    let now = ["dist/a/a.txt", "dist/b/b.txt"].map(|path| workspace.read(path));
+    assert_eq!(now, outputs);
+    assert_eq!(workspace.records(PROVED), proofs);
+}
+
+#[test]
+fn what_can_not_be_put_in_place_is_not_proven_any_more() {
+    let workspace = workspace("continue");
+    workspace.build();
+    let before = workspace.records(PROVED).len();
+    lose(&workspace, &["dist/a", "dist/b", "gen/made"]);
+    // Something of the user's is where `gen` has its directory.
+    workspace.write("project/gen/made", "mine");
+    let slow_too = ["", ".synth/index"];
+    for index in slow_too {
+        let path = workspace.project().join(index);
+        if !index.is_empty() {
+            fs::remove_dir_all(path).unwrap();
+        }
+        let report = workspace.build();
+        assert_eq!(statuses(&report)[2], ("gen", Failed), "{index}");
+        assert_eq!(report.targets[2].outputs, OutputsState::Earlier, "{index}");
+        assert!(report.targets[2].artifacts.is_empty(), "{index}");
+        assert_eq!(workspace.read("gen/made").as_deref(), Some("mine"));
+        assert_eq!(workspace.records(PROVED).len(), before - 1, "{index}");
+    }
+    fs::remove_file(workspace.project().join("gen/made")).unwrap();
+    let report = workspace.build();
+    assert_eq!(
+        statuses(&report),
+        [("a", UpToDate), ("b", UpToDate), ("gen", Cached)]
+    );
+    assert_eq!(workspace.records(PROVED).len(), before);
 }

@@ -15,7 +15,7 @@ use synth_engine::{
 };
 
 /// A target whose `script` leaves its outputs in `out`, or, with patterns of `outputs`, among its
-/// sources.
+/// sources. With patterns of `inputs`, it reads no others of its sources.
 pub(crate) struct Script;
 
 #[derive(Deserialize)]
@@ -25,6 +25,8 @@ struct Settings {
     timeout: Option<u64>,
     #[serde(default = "once")]
     attempts: u32,
+    #[serde(default)]
+    inputs: Vec<String>,
     #[serde(default)]
     outputs: Vec<String>,
     #[serde(default)]
@@ -55,6 +57,7 @@ impl BuildTarget for Script {
                     "cpus": {"type": "integer"},
                     "memory": {"type": "integer"},
                     "jobserver": {"type": "boolean"},
+                    "inputs": {"type": "array", "items": {"type": "string"}},
                     "outputs": {"type": "array", "items": {"type": "string"}},
                 },
                 "required": ["script"],
@@ -83,7 +86,8 @@ impl BuildTarget for Script {
         let exec = Exec::new(["sh", "-c", &settings.script]).variables(target.environment.clone());
         let at = target.source_path.as_str();
         let outputs = &settings.outputs;
-        let sources = SourceFiles::below(target.source_path.clone()).exclude(outputs);
+        let sources = SourceFiles::below(target.source_path.clone());
+        let sources = sources.include(&settings.inputs).exclude(outputs);
         let action = Action::new("run", Phase::Build, "run the script", exec)
             .input(at, InputSource::Source(sources))
             .tool(shell);
