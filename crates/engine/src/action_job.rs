@@ -79,7 +79,7 @@ impl ActionJob {
             }
         };
         let log = self.log("verify.log");
-        match self.execute(inputs, &log).await.0 {
+        match self.execute(inputs, &log, false).await.0 {
             Ended::Cancelled => Some(ActionState::Cancelled),
             Ended::Failed {
                 diagnostics,
@@ -87,7 +87,7 @@ impl ActionJob {
             } => {
                 let failure = self.failure(diagnostics, exit_code, &log, 0);
                 record.log = Some(log);
-                Some(self.failed(failure, record).await)
+                Some(self.failed(failure, record))
             }
             Ended::Succeeded(second) => {
                 let first = record.result.clone()?;
@@ -151,7 +151,9 @@ impl ActionJob {
         loop {
             let started = Instant::now();
             let logged = std::fs::metadata(log).map_or(0, |metadata| metadata.len());
-            let (ended, meter) = self.execute(inputs.clone(), log).await;
+            // What comes after its process may fail too, and then it is executed once more.
+            let is_last = record.attempts + 1 >= policy.attempts;
+            let (ended, meter) = self.execute(inputs.clone(), log, is_last).await;
             record.attempts += 1;
             record.usage = meter.usage();
             let (diagnostics, exit_code) = match ended {
@@ -173,7 +175,7 @@ impl ActionJob {
                     record.command = failure::of_action(&self.action);
                 }
                 failure.was_tried(record.attempts);
-                return self.failed(failure, record).await;
+                return self.failed(failure, record);
             };
             let delay = policy.delay(record.attempts, &mut random);
             record.retries.push(RetryReport {
@@ -236,18 +238,12 @@ impl ActionJob {
     }
 
     /// Records a failure that is the end, with what to do about it.
-    async fn failed(&self, mut failure: Failure, record: &mut ActionRecord) -> ActionState {
+    fn failed(&self, mut failure: Failure, record: &mut ActionRecord) -> ActionState {
         record.exit_code = failure.exit_code;
-        let said = failure.diagnostics.clone();
-        let kind = Arc::clone(&self.kind);
-        let advised = tokio::task::spawn_blocking(move || {
-            let trouble = failure::advise(&mut failure, &kind);
-            (failure.diagnostics, trouble)
-        });
         // What has failed is told with advice or without.
-        let (diagnostics, trouble) = advised.await.unwrap_or((said, None));
-        record.diagnostics.extend(diagnostics);
-        record.trouble = trouble;
+        let trouble = blocking(|| Ok(failure::advise(&mut failure, &self.kind)));
+        record.diagnostics.extend(failure.diagnostics);
+        record.trouble = trouble.ok().flatten();
         ActionState::Failed
     }
 
@@ -330,8 +326,8 @@ impl ActionJob {
         record.reasons.push(reason.to_owned());
     }
 
-    /// Executes it once; the meter knows what it used.
-    async fn execute(&self, inputs: Tree, log: &Path) -> (Ended, Arc<Meter>) {
+    /// Executes it once, for the last time or not; the meter knows what it used.
+    async fn execute(&self, inputs: Tree, log: &Path, is_last: bool) -> (Ended, Arc<Meter>) {
         let observer = Arc::clone(&self.workshop.observer);
         let (target, action) = (self.target.clone(), self.action.id.clone());
         let progress = move |message: &str| {
@@ -354,7 +350,10 @@ impl ActionJob {
             sandbox: Arc::clone(&self.workshop.sandbox),
             progress: Arc::new(progress),
             meter: Arc::clone(&meter),
-            ran: Arc::clone(&self.ran),
+            ran: match is_last {
+                true => Arc::clone(&self.ran),
+                false => Arc::new(|| {}),
+            },
             jobserver: self.jobserver.clone(),
             keep: self.workshop.kept.as_ref().map(|kept| {
                 Keep::new(

@@ -204,6 +204,13 @@ pub(crate) struct Schedule<'a> {
     on_target: &'a mut dyn FnMut(&Finished<'_>),
 }
 
+impl Drop for Schedule<'_> {
+    /// Nobody waits any more: what is running ends.
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 /// A target that has ended, for whoever reports it.
 pub(crate) struct Finished<'a> {
     pub(crate) index: usize,
@@ -275,20 +282,12 @@ impl<'a> Schedule<'a> {
             }
         }
         for (index, planned) in self.targets.iter().enumerate() {
-            let Some(settled) = &planned.settled else {
-                continue;
-            };
-            match &settled.missing {
-                Some(tree) => self.records[index].tree = Some(tree.clone()),
-                None => {
-                    self.graph.target_transition(index, TargetState::Done);
-                    self.records[index].committed = true;
-                    self.finished.insert(index);
-                }
+            if let Some(settled) = &planned.settled {
+                self.records[index].tree.clone_from(&settled.missing);
             }
         }
         self.graph.prove_empty_targets();
-        self.begin_to_restore();
+        self.begin_with_settled();
         self.settle_targets();
         let mut gate = self.gate();
         loop {
@@ -469,6 +468,7 @@ impl<'a> Schedule<'a> {
             for index in touched {
                 if self.graph.target_state(index) == TargetState::Proven
                     && self.records[index].tree.is_none()
+                    && self.targets[index].settled.is_none()
                 {
                     self.prove(index);
                 }

@@ -4,6 +4,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use synth_core::TargetSpec;
@@ -32,6 +33,8 @@ pub(crate) struct Settled {
     pub(crate) exports: KeptTree,
     /// Where its outputs are.
     pub(crate) place: OutputPlace,
+    /// The digest of what it exports, when it was asked for.
+    digest: OnceLock<Option<String>>,
 }
 
 /// The settled targets of a pipeline, by index.
@@ -80,20 +83,23 @@ impl Alone {
             return false;
         };
         let needed = needs.iter();
-        let needed = needed.map(|one| Some((one.name.clone(), one.digest(proofs.store)?)));
-        self.settled.digest(proofs.store) == Some(proof.exported.digest)
+        let needed = needed.map(|one| Some((one.name.clone(), one.digest(proofs.store)?.clone())));
+        self.settled.digest(proofs.store) == Some(&proof.exported.digest)
             && needed.collect::<Option<BTreeMap<_, _>>>() == Some(proof.needs)
     }
 }
 
 impl Settled {
     /// The digest of what it exports.
-    fn digest(&self, store: &Store) -> Option<String> {
-        let tree = match &self.missing {
-            Some(tree) => tree.digest(),
-            None => store.tree(&self.exports)?.digest(),
+    fn digest(&self, store: &Store) -> Option<&String> {
+        let digest = || {
+            let tree = match &self.missing {
+                Some(tree) => tree.digest(),
+                None => store.tree(&self.exports)?.digest(),
+            };
+            Some(tree.sha256)
         };
-        Some(tree.sha256)
+        self.digest.get_or_init(digest).as_ref()
     }
 }
 
@@ -133,6 +139,7 @@ impl Known<'_> {
             missing,
             exports: entry.exports.clone(),
             place,
+            digest: OnceLock::new(),
         })
     }
 

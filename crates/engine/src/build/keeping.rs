@@ -28,7 +28,7 @@ pub(super) fn keep(
     if rolls_back && !ran.succeeded() {
         return;
     }
-    if let Err(problem) = note_proofs(workshop, targets) {
+    if let Err(problem) = note_proofs(workshop, targets, ran) {
         ran.faults.push(problem);
         return;
     }
@@ -42,15 +42,21 @@ pub(super) fn keep(
 }
 
 /// Takes note of what was proven before, where what the build has done can be taken back.
-fn note_proofs(workshop: &Workshop, targets: &[PlannedTarget]) -> Result<(), Diagnostic> {
+fn note_proofs(
+    workshop: &Workshop,
+    targets: &[PlannedTarget],
+    ran: &Ran,
+) -> Result<(), Diagnostic> {
     let Some(log) = workshop.transaction.log() else {
         return Ok(());
     };
-    let is_left_alone = |target: &&PlannedTarget| {
-        let settled = target.settled.as_ref();
-        settled.is_some_and(|settled| settled.missing.is_none())
+    let reports = ran.reports.iter();
+    let succeeded = reports.filter(|report| report.status.is_success());
+    let succeeded: HashSet<&str> = succeeded.map(|report| report.name.as_str()).collect();
+    let is_known = |target: &&PlannedTarget| {
+        target.settled.is_some() && succeeded.contains(target.spec.name.as_str())
     };
-    for target in targets.iter().filter(|target| !is_left_alone(target)) {
+    for target in targets.iter().filter(|target| !is_known(target)) {
         let noted = log.note(Sort::Proved, &proved::name(&target.spec));
         noted.map_err(|error| {
             let help = store::advice(&error).unwrap_or("check that `.synth` can be written");

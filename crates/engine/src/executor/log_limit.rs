@@ -35,11 +35,11 @@ pub(crate) async fn kept_short<T>(log: &Path, writing: impl Future<Output = T>) 
         };
         let too_long = length(log).is_some_and(|length| length > MOST_BYTES);
         if let Some(output) = output {
-            let cut = if too_long { shorten(log).await } else { 0 };
+            let cut = if too_long { shorten(log) } else { 0 };
             return (output, cut);
         }
         if too_long {
-            released = release(log, released).await;
+            released = release(log, released);
         }
     }
 }
@@ -49,18 +49,14 @@ fn length(log: &Path) -> Option<u64> {
     std::fs::metadata(log).ok().map(|metadata| metadata.len())
 }
 
-async fn release(log: &Path, from: u64) -> u64 {
-    let log = log.to_owned();
-    let released = tokio::task::spawn_blocking(move || release_middle(&log, from));
+fn release(log: &Path, from: u64) -> u64 {
     // What can't be given back now is tried the next time.
-    released.await.ok().and_then(Result::ok).unwrap_or(from)
+    release_middle(log, from).unwrap_or(from)
 }
 
-async fn shorten(log: &Path) -> u64 {
-    let log = log.to_owned();
-    let shortened = tokio::task::spawn_blocking(move || remove_middle(&log));
+fn shorten(log: &Path) -> u64 {
     // A log that can't be shortened is no reason to fail what it tells of.
-    shortened.await.ok().and_then(Result::ok).unwrap_or(0)
+    remove_middle(log).unwrap_or(0)
 }
 
 /// Gives back the blocks of a log between its beginning and its end, those before `from` excepted:

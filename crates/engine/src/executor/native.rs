@@ -4,10 +4,12 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use synth_core::{Action, Diagnostic, Native, NativeOutcome, Process, ProcessOutcome, RunContext};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use super::confined::Place;
 use super::environment::{Directories, environment, passed_on};
@@ -48,11 +50,17 @@ pub(crate) async fn run(
         interrupted: Cell::new(None),
     };
     let kind = Arc::clone(&execution.kind);
-    let call = tokio::task::spawn_blocking(move || context.call(&kind));
-    match call.await {
-        Ok(result) => result,
-        Err(error) => Err(Ended::failed(local::internal().caused_by(&error))),
+    // Not one of those that may have run out, while actions have all of them.
+    let (tell, told) = oneshot::channel();
+    let thread = thread::Builder::new().name("native".into()).spawn(move || {
+        let _ = tell.send(context.call(&kind));
+    });
+    if let Err(error) = thread {
+        return Err(Ended::failed(local::internal().caused_by(&error)));
     }
+    // Without an answer, it has panicked, and said so.
+    told.await
+        .unwrap_or_else(|_| Err(Ended::failed(local::internal())))
 }
 
 struct Context {

@@ -71,10 +71,14 @@ impl Schedule<'_> {
 
     /// The keys of a target's actions.
     fn take_keys(&mut self, target: usize) -> TargetKeys {
+        // What is put in place together may be so without one that may fail, once more.
+        let once = !self.rolls_back();
         let actions_of = self.graph.actions_of(target);
         let keys = actions_of.iter().filter_map(|index| {
             let id = self.graph.node(*index).action.id.clone();
-            Some((id, self.actions[*index].key.take()?))
+            let key = &mut self.actions[*index].key;
+            let key = if once { key.take() } else { key.clone() };
+            Some((id, key?))
         });
         let mut record = TargetKeys {
             target: self.targets[target].spec.name.clone(),
@@ -123,7 +127,7 @@ impl Schedule<'_> {
         record.reasons = commit.reasons;
         self.graph.target_transition(index, TargetState::Done);
         self.report_target(index);
-        self.find_restorable(index);
+        self.go_on_after(index);
     }
 
     pub(super) fn not_committed(&mut self, index: usize, problem: Diagnostic) {

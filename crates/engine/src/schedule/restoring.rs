@@ -1,6 +1,7 @@
 //! Outputs that are put in place again, of targets that need not be looked at: each when all that it
 //! needs is done, and some at a time, so that whoever watches sees how far it is.
 
+use std::collections::BTreeSet;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,44 +23,61 @@ pub(super) struct Restored {
 }
 
 impl Schedule<'_> {
-    /// Where outputs are put in place together, those that are missing are with all others.
-    pub(super) fn begin_to_restore(&mut self) {
+    /// Begins with the settled targets that need nothing.
+    pub(super) fn begin_with_settled(&mut self) {
         for index in 0..self.targets.len() {
-            if !self.is_missing(index) {
-                continue;
-            }
-            if self.rolls_back() {
-                self.graph.target_transition(index, TargetState::Done);
-                self.tell_of_actions(index);
-            } else if self.graph.has_what_it_needs(index) {
-                self.restorable.push_back(index);
+            if self.graph.needs_of(index).is_empty() {
+                self.go_on_with(index);
             }
         }
     }
 
     /// A target is done: those that need it may have waited for nothing else.
-    pub(super) fn find_restorable(&mut self, index: usize) {
-        if self.rolls_back() {
-            return;
-        }
-        for dependent in self.graph.dependents_of(index).to_vec() {
-            if self.is_missing(dependent) && self.graph.has_what_it_needs(dependent) {
-                self.restorable.push_back(dependent);
+    pub(super) fn go_on_after(&mut self, index: usize) {
+        let dependents = self.graph.dependents_of(index).iter();
+        let dependents: BTreeSet<usize> = dependents.copied().collect();
+        for dependent in dependents {
+            if self.graph.has_what_it_needs(dependent) {
+                self.go_on_with(dependent);
             }
         }
     }
 
-    /// Whether the outputs of a target that is settled are to be put in place again.
-    fn is_missing(&self, index: usize) -> bool {
-        let settled = self.targets[index].settled.as_ref();
-        settled.is_some_and(|settled| settled.missing.is_some())
+    /// All that a target needs is done. If it is settled it is done too, unless its outputs are to be
+    /// put in place again; where outputs are put in place together, these are with all others.
+    fn go_on_with(&mut self, index: usize) {
+        let mut open = vec![index];
+        while let Some(index) = open.pop() {
+            let Some(settled) = &self.targets[index].settled else {
+                continue;
+            };
+            match (&settled.missing, self.rolls_back()) {
+                (Some(_), false) => {
+                    self.restorable.push_back(index);
+                    continue;
+                }
+                (Some(_), true) => self.tell_of_actions(index),
+                (None, _) => {
+                    self.records[index].committed = true;
+                    self.finished.insert(index);
+                }
+            }
+            self.graph.target_transition(index, TargetState::Done);
+            let dependents = self.graph.dependents_of(index).iter().copied();
+            let dependents: BTreeSet<usize> = dependents.collect();
+            let dependents = dependents.into_iter();
+            open.extend(dependents.filter(|other| self.graph.has_what_it_needs(*other)));
+        }
     }
 
-    /// Puts in place again what is missing, with the jobs that no action takes.
+    /// Puts in place again what is missing, beside actions; one at a time where they are.
     pub(super) fn restore(&mut self) {
         let jobs = self.workshop.jobs.get();
-        while self.running.len() < jobs && !self.restorable.is_empty() && !self.stop.is_cancelled()
-        {
+        let busy = |schedule: &Self| match jobs {
+            1 => schedule.running.len(),
+            _ => schedule.commits,
+        };
+        while busy(self) < jobs && !self.restorable.is_empty() && !self.stop.is_cancelled() {
             self.restore_some();
         }
     }

@@ -12,16 +12,23 @@ use crate::workspace::{Workspace, pipeline, statuses};
 const PLAN: i32 = 1;
 const PROVED: i32 = 5;
 
+/// A target that writes among its sources, of which it reads but one; `more` is added to its table.
+fn generator(more: &str) -> String {
+    format!(
+        "[targets.gen]\ntype = \"script\"\nsource_path = \"gen\"\n{more}\n\
+         inputs = [\"word.txt\"]\noutputs = [\"made/1.txt\", \"made/2.txt\"]\n\
+         script = 'cd gen && mkdir -p made && tee made/1.txt < word.txt > made/2.txt'\n"
+    )
+}
+
 fn workspace(strategy: &str) -> Workspace {
     let head = format!("failure_strategy = \"{strategy}\"");
     let targets = [
         "a | | cat src/input.txt > out/a.txt; echo said",
         "b | a | cat \"$SYNTH_OUT_A/a.txt\" > out/b.txt",
     ];
-    let beside = "[targets.gen]\ntype = \"script\"\nsource_path = \"gen\"\nneeds = [\"a\"]\n\
-                  inputs = [\"word.txt\"]\noutputs = [\"made/1.txt\", \"made/2.txt\"]\n\
-                  script = 'cd gen && mkdir -p made && tee made/1.txt < word.txt > made/2.txt'\n";
-    let workspace = Workspace::new(&(pipeline(&head, &targets) + beside));
+    let beside = generator("needs = [\"a\"]");
+    let workspace = Workspace::new(&(pipeline(&head, &targets) + &beside));
     workspace.write("project/gen/word.txt", "word");
     workspace
 }
@@ -202,4 +209,42 @@ fn what_can_not_be_put_in_place_is_not_proven_any_more() {
         [("a", UpToDate), ("b", UpToDate), ("gen", Cached)]
     );
     assert_eq!(workspace.records(PROVED).len(), before);
+}
+
+/// How each target ended, or why no build began.
+fn outcome(workspace: &Workspace) -> String {
+    match workspace.try_build(BuildOptions::default()) {
+        Ok(report) => format!("{:?}", statuses(&report)),
+        Err(problems) => format!("{problems:?}"),
+    }
+}
+
+#[test]
+fn what_needs_what_can_not_be_put_in_place_is_skipped() {
+    let targets = [
+        "second | gen | echo second > out/second.txt",
+        "third | second | echo third > out/third.txt",
+        "fourth | second | cat src/input.txt > out/fourth.txt",
+    ];
+    let head = "failure_strategy = \"continue\"";
+    let workspace = Workspace::new(&(pipeline(head, &targets) + &generator("")));
+    workspace.write("project/gen/word.txt", "word");
+    workspace.build();
+    // Something of the user's is where `gen` has its directory; `second` is as it was.
+    let break_it = || {
+        lose(&workspace, &["gen/made", "dist/third"]);
+        workspace.write("project/gen/made", "mine");
+        workspace.write("project/src/input.txt", "two");
+    };
+    break_it();
+    let quick = outcome(&workspace);
+    lose(&workspace, &["gen/made"]);
+    workspace.write("project/src/input.txt", "one");
+    let repaired = workspace.build();
+    assert!(repaired.success, "{repaired:?}");
+    break_it();
+    fs::remove_dir_all(workspace.project().join(".synth/index")).unwrap();
+    let slow = outcome(&workspace);
+    assert_eq!(quick, slow);
+    assert!(quick.contains("Skipped"), "{quick}");
 }
