@@ -182,7 +182,7 @@ fn host_program(word: &str) -> Result<HostProgram, Vec<Diagnostic>> {
 
 /// What waits for processes and signals.
 fn runtime() -> Result<tokio::runtime::Runtime, Vec<Diagnostic>> {
-    /// Each action that runs has one, and some have another.
+    /// Each action that runs has one.
     const MOST_THREADS: usize = 8192;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
